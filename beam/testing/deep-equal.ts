@@ -1,0 +1,4 @@
+// Stands in for the fast-deep-equal package under jest; see jest-preset.ts.
+import { isDeepStrictEqual } from "node:util";
+
+export = isDeepStrictEqual;

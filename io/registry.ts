@@ -1,0 +1,35 @@
+// Every connector, one line each. A connector's module is loaded when an address with its scheme is first used.
+import { UsageError } from "../schema/errors";
+import { nearest } from "./address";
+import { type Address, type Connector, type SinkConnector, type SourceConnector } from "./connector";
+
+/* eslint-disable @typescript-eslint/no-require-imports -- connectors load lazily, and synchronously so that jest can too */
+const connectors: Record<string, () => Connector> = {
+  file: () => (require("./file/file") as typeof import("./file/file")).file,
+  sqlite: () => (require("./sqlite/sqlite") as typeof import("./sqlite/sqlite")).sqlite,
+  stdout: () => (require("./stdout/stdout") as typeof import("./stdout/stdout")).stdout,
+};
+/* eslint-enable @typescript-eslint/no-require-imports */
+
+export function connectorOf(address: Address): Connector {
+  const load = connectors[address.scheme];
+  if (load === undefined) {
+    const known = Object.keys(connectors);
+    const near = nearest(address.scheme, known);
+    const hint = near === null ? `known are ${known.map((name) => `${name}:`).join(" ")}` : `did you mean “${near}:”?`;
+    throw new UsageError(`“${address.scheme}:” is not a known kind of address; ${hint}`);
+  }
+  return load();
+}
+
+export function sourceOf(address: Address): SourceConnector {
+  const connector = connectorOf(address);
+  if (connector.source === undefined) throw new UsageError(`“${address.scheme}:” can be written to, but not read from`);
+  return connector.source;
+}
+
+export function sinkOf(address: Address): SinkConnector {
+  const connector = connectorOf(address);
+  if (connector.sink === undefined) throw new UsageError(`“${address.scheme}:” can be read from, but not written to`);
+  return connector.sink;
+}

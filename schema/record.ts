@@ -1,0 +1,34 @@
+// What a source hands to a pipeline: one record as it was found, with where it was found.
+
+/** Text when the bytes are valid UTF-8, the bytes themselves when they are not: either way nothing is lost. */
+export type Raw = string | Uint8Array;
+
+/** One record of a source. `source` and `position` together are its origin and never repeat. */
+export interface SourceRecord {
+  readonly value: Raw;
+  /** Where it lies: a file's path, a topic and partition, a URL. */
+  readonly source: string;
+  /** Which one there: the line in a file, the offset in a partition. */
+  readonly position: number;
+  readonly key: Raw | null;
+  /** When the source says it was written, in milliseconds; null when the source does not say. */
+  readonly timestamp: number | null;
+  readonly headers: Readonly<Record<string, string>> | null;
+  /** The columns by name, when the source's format has them (CSV). */
+  readonly fields: Readonly<Record<string, string>> | null;
+}
+
+/** A stretch of a source that is read as one piece: from `from` up to, not including, `to` (null: to its end). */
+export interface Range {
+  readonly connector: string;
+  readonly source: string;
+  readonly from: number;
+  readonly to: number | null;
+  /** What the connector needs beside that, as plain JSON. Never a secret. */
+  readonly detail: Readonly<Record<string, string | number | boolean | null>>;
+}
+
+/** Length in bytes of a record's value as it was read. */
+export function sizeOf(value: Raw): number {
+  return typeof value === "string" ? Buffer.byteLength(value) : value.byteLength;
+}

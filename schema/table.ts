@@ -1,0 +1,144 @@
+// A table as every sink understands it: named, typed columns taken from a zod model, and the key that makes a row itself.
+import { z } from "zod";
+import { canonicalDecimal, parseDecimal, type Decimal } from "./decimal";
+
+export type ColumnType =
+  | { readonly kind: "text" }
+  | { readonly kind: "integer" }
+  | { readonly kind: "double" }
+  | { readonly kind: "boolean" }
+  | { readonly kind: "decimal"; readonly precision: number; readonly scale: number }
+  | { readonly kind: "timestamp" }
+  | { readonly kind: "date" }
+  | { readonly kind: "bytes" }
+  | { readonly kind: "json" };
+
+export interface Column {
+  readonly name: string;
+  readonly type: ColumnType;
+  readonly nullable: boolean;
+  readonly description: string;
+}
+
+export interface Table {
+  readonly name: string;
+  readonly columns: readonly Column[];
+  readonly key: readonly string[];
+  /**
+   * upsert: a row replaces the row of its key. by-origin: all rows of an input range that is read again are replaced
+   * by what that range gives now; such a table has the columns job, source and position.
+   */
+  readonly mode: "upsert" | "by-origin";
+}
+
+/** One row, by column name. Timestamps are milliseconds, decimals text, bytes Uint8Array. */
+export type Row = Readonly<Record<string, unknown>>;
+
+/** An instant column: milliseconds in memory, ISO 8601 UTC as text, a timestamp type where the store has one. */
+export const timestamp = () => z.int().meta({ column: { kind: "timestamp" } satisfies ColumnType });
+
+/** A calendar day, as text: 2026-01-31. */
+export const date = () => z.iso.date().meta({ column: { kind: "date" } satisfies ColumnType });
+
+/** Bytes, or text that stands for its UTF-8 bytes. */
+export const raw = () =>
+  z.union([z.string(), z.instanceof(Uint8Array)]).meta({ column: { kind: "bytes" } satisfies ColumnType });
+
+/** An exact decimal with at most `scale` digits after the point and `precision` in all. Read from text only. */
+export const decimal = (precision = 38, scale = 8): z.ZodType<Decimal, Decimal> =>
+  z
+    .string()
+    .refine((text) => fits(text, precision, scale), {
+      message: `must be a plain decimal text with at most ${precision - scale} digits before and ${scale} after the point`,
+    })
+    .meta({ column: { kind: "decimal", precision, scale } satisfies ColumnType });
+
+/** A decimal above zero. */
+export const positiveDecimal = (precision = 38, scale = 8): z.ZodType<Decimal, Decimal> =>
+  z
+    .string()
+    .refine((text) => fits(text, precision, scale) && isPositive(text), {
+      message: `must be a plain decimal text above 0 with at most ${scale} digits after the point`,
+    })
+    .meta({ column: { kind: "decimal", precision, scale } satisfies ColumnType });
+
+function fits(text: string, precision: number, scale: number): boolean {
+  // The common case by length alone: short plain text needs no BigInt to be known to fit.
+  const length = text.length;
+  let digits = 0;
+  let point = -1;
+  for (let at = 0; at < length; at += 1) {
+    const code = text.charCodeAt(at);
+    if (code >= 48 && code <= 57) digits += 1;
+    else if (code === 46 && point < 0 && at > 0 && at < length - 1) point = at;
+    else if (!(code === 45 && at === 0)) return false;
+  }
+  if (digits === 0 || (point === 1 && text.charCodeAt(0) === 45)) return false;
+  const fraction = point < 0 ? 0 : length - point - 1;
+  if (fraction <= scale && digits - fraction <= precision - scale) return true;
+  const units = parseDecimal(canonicalDecimal(text) ?? "", scale);
+  if (units === null) return false;
+  return (units < 0n ? -units : units) < 10n ** BigInt(precision);
+}
+
+function isPositive(text: string): boolean {
+  if (text.charCodeAt(0) === 45) return false;
+  for (let at = 0; at < text.length; at += 1) {
+    const code = text.charCodeAt(at);
+    if (code >= 49 && code <= 57) return true;
+  }
+  return false;
+}
+
+/** The table of a zod object: one column a field, in order. */
+export function tableOf(
+  name: string,
+  model: z.ZodObject,
+  options: { key: readonly string[]; mode?: Table["mode"] },
+): Table {
+  const columns = Object.entries(model.shape).map(([field, type]) => columnOf(field, type as z.ZodType));
+  for (const key of options.key) {
+    if (!columns.some((column) => column.name === key)) {
+      throw new Error(`Table ${name} has the key ${key}, but no such column: ${columns.map((c) => c.name).join(", ")}`);
+    }
+  }
+  return { name, columns, key: options.key, mode: options.mode ?? "upsert" };
+}
+
+function columnOf(name: string, type: z.ZodType): Column {
+  const description = metaOf(type).description ?? "";
+  let inner = type;
+  let nullable = false;
+  for (;;) {
+    const declared = metaOf(inner).column;
+    if (declared !== undefined) return { name, type: declared, nullable, description };
+    const { type: kind, innerType } = inner.def as { type: string; innerType?: z.ZodType };
+    if (kind === "nullable" || kind === "optional") nullable = true;
+    else if (kind !== "default" && kind !== "readonly") return { name, type: plainType(name, inner), nullable, description };
+    if (innerType === undefined) throw new Error(`Column ${name}: ${kind} wraps nothing`);
+    inner = innerType;
+  }
+}
+
+function plainType(name: string, type: z.ZodType): ColumnType {
+  switch (type.def.type) {
+    case "string":
+    case "enum":
+    case "literal":
+      return { kind: "text" };
+    case "number":
+      return { kind: (type as z.ZodNumber).format?.includes("int") ? "integer" : "double" };
+    case "boolean":
+      return { kind: "boolean" };
+    case "object":
+    case "array":
+    case "record":
+      return { kind: "json" };
+    default:
+      throw new Error(`Column ${name}: a ${type.def.type} has no column type; say it with .meta({ column: … })`);
+  }
+}
+
+function metaOf(type: z.ZodType): { column?: ColumnType; description?: string } {
+  return (type.meta() ?? {}) as { column?: ColumnType; description?: string };
+}

@@ -1,11 +1,9 @@
-// The preset is the one that users of the package get; see beam/testing/jest-preset.ts.
-require("tsx/cjs");
-const preset = require("./beam/testing/jest-preset.ts");
+// The preset is the one that users of the package get.
+const preset = require("./jest/jest-preset.js");
 
 /** @type {import("jest").Config} */
 module.exports = {
   ...preset,
-  rootDir: __dirname,
-  testPathIgnorePatterns: ["/node_modules/", "/dist/", "/\\.ci/"],
+  testPathIgnorePatterns: [...preset.testPathIgnorePatterns, "/\\.ci/"],
   modulePathIgnorePatterns: ["<rootDir>/dist/"],
 };

@@ -6,13 +6,16 @@ import * as runnerApi from "apache-beam/proto/beam_runner_api";
 import * as operators from "apache-beam/worker/operators";
 import * as pvalue from "apache-beam/pvalue";
 import * as values from "apache-beam/values";
-import * as windowings from "apache-beam/transforms/windowings";
+import * as windowPayloads from "apache-beam/proto/standard_window_fns";
 import * as windowing from "apache-beam/transforms/window";
+import * as internal from "apache-beam/transforms/internal";
 import * as serialization from "apache-beam/serialization";
 import * as directRunner from "apache-beam/runners/direct_runner";
 import * as jsCoders from "apache-beam/coders/js_coders";
 import * as standardCoders from "apache-beam/coders/standard_coders";
 import * as requiredCoders from "apache-beam/coders/required_coders";
+import { type Coder as SdkCoder } from "apache-beam/coders/coders";
+import * as pipelines from "apache-beam/internal/pipeline";
 import { applyFixes } from "./fixes";
 
 applyFixes();
@@ -20,8 +23,10 @@ applyFixes();
 export {
   beam,
   directRunner,
+  internal,
   jsCoders,
   operators,
+  pipelines,
   pvalue,
   requiredCoders,
   runnerApi,
@@ -29,5 +34,23 @@ export {
   standardCoders,
   values,
   windowing,
-  windowings,
+  windowPayloads,
 };
+
+/** The SDK's own types, for the files of this room. */
+// eslint-disable-next-line @typescript-eslint/no-namespace -- a namespace of types alone keeps them apart from ours
+export namespace sdk {
+  export type AnyCollection = pvalue.PCollection<unknown>;
+  export type Pipeline = pipelines.Pipeline;
+  export type PipelineProto = runnerApi.Pipeline;
+  export type Coder = SdkCoder<unknown>;
+  export type TransformProto = runnerApi.PTransform;
+  export type WindowingStrategy = runnerApi.WindowingStrategy;
+  export type WindowedValue = values.WindowedValue<unknown>;
+  export type Window = values.Window;
+  export type Receiver = operators.Receiver;
+  export type OperatorContext = operators.OperatorContext;
+  export type Operator = operators.IOperator;
+  /** null when an operator is done at once, else the promise of its being done. */
+  export type Done = null | Promise<void>;
+}

@@ -1,0 +1,25 @@
+// Counters of a run. They are Beam metrics, so a cluster's come back too; in this process they can be watched as they grow.
+import { type sdk } from "./sdk";
+
+const SUM = "beam:metric:user:sum_int64:v1";
+
+export type Count = (name: string, by: number) => void;
+
+type Watcher = (name: string, by: number) => void;
+let watcher: Watcher | null = null;
+
+/** Calls `onCount` for every increment of every run in this process until the returned function is called. */
+export function watchCounts(onCount: Watcher): () => void {
+  watcher = onCount;
+  return () => {
+    watcher = null;
+  };
+}
+
+/** The counters of one transform. */
+export function countsOf(transformId: string, context: sdk.OperatorContext): Count {
+  return (name, by) => {
+    context.metricsContainer.getMetric(transformId, undefined, { metricType: SUM, name }).update(by);
+    watcher?.(name, by);
+  };
+}

@@ -1,0 +1,153 @@
+// beamline's DoFn: any number of named outputs, no generator and no context object per element, and finishBundle may
+// wait. A DoFn is an instance of a registered class with its options as plain public fields; the worker makes a copy.
+import Long from "long";
+import { currentClock } from "./clock";
+import { parDo, type PCollection, type PTransform } from "./collection";
+import { countsOf, type Count } from "./counts";
+import { operatorByUrn } from "./operator-registry";
+import { type sdk, standardCoders, values } from "./sdk";
+import { packBytes, unpackBytes } from "./travel";
+import { boundsOf, toInterval } from "./windows";
+
+export const DO_FN_URN = "beamline:dofn:v1";
+
+/** A window to send a value to; it gets the last instant of the window as its event time. */
+export interface Bounds {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Where the element at hand lies. All times in milliseconds. */
+export interface Place extends Bounds {
+  readonly timestamp: number;
+  readonly pane: "only" | "early" | "on time" | "late";
+}
+
+/** Sends a value to an output: to where the element at hand lies, to a window, or to an event time. */
+export type Emit<T> = (value: T, to?: Bounds | { readonly timestamp: number }) => void;
+
+export type Emitters<Outputs> = { readonly [Name in keyof Outputs]: Emit<Outputs[Name]> };
+
+export interface DoFn<In, Outputs extends Record<string, unknown>> {
+  /** The names of the outputs. */
+  readonly outputs: readonly (keyof Outputs & string)[];
+  startBundle?(count: Count): void | Promise<void>;
+  /** `place` tells where the element lies (its first window); it is asked only when needed. */
+  process(element: In, emit: Emitters<Outputs>, place: () => Place): void;
+  /** The watermark moved: what was held back for it may be sent. Only in runs that have a clock. */
+  onWatermark?(watermark: number, emit: Emitters<Outputs>): void;
+  finishBundle?(emit: Emitters<Outputs>): void | Promise<void>;
+}
+
+export type Collections<Outputs> = { readonly [Name in keyof Outputs]: PCollection<Outputs[Name]> };
+
+/** How the collection of an output is made, where the usual coder and the input's windowing do not fit. */
+export type OutputShape = (pipeline: sdk.Pipeline) => { coder?: sdk.Coder; windowing?: sdk.WindowingStrategy };
+
+/** Applies a DoFn to every element. */
+export function perElement<In, Outputs extends Record<string, unknown>>(
+  name: string,
+  doFn: DoFn<In, Outputs>,
+  shapes: { readonly [Name in keyof Outputs]?: OutputShape } = {},
+): PTransform<PCollection<In>, Collections<Outputs>> {
+  return parDo(name, DO_FN_URN, packBytes(doFn), (collection, pipeline) => {
+    // The worker passes over a transform without outputs, so one that has none gets one that nothing is sent to.
+    const names = doFn.outputs.length > 0 ? doFn.outputs : ["nothing"];
+    const made = names.map((output) => {
+      const shape = shapes[output]?.(pipeline);
+      return [output, collection(shape?.coder, shape?.windowing)];
+    });
+    return Object.fromEntries(made) as Collections<Outputs>;
+  });
+}
+
+const PANE = standardCoders.PaneInfoCoder.ONE_AND_ONLY_FIRING;
+const BEGINNING: sdk.WindowedValue = { value: null, windows: [], pane: PANE, timestamp: Long.MIN_VALUE };
+
+class DoFnOperator {
+  private current = BEGINNING;
+  private pending: Promise<void>[] = [];
+  private readonly emit: Emitters<Record<string, unknown>>;
+  private readonly count: Count;
+  private readonly place = (): Place => {
+    const { windows, timestamp, pane } = this.current;
+    const bounds = boundsOf(windows[0] as sdk.Window);
+    return { ...bounds, timestamp: timestamp.toNumber(), pane: paneName(pane) };
+  };
+
+  constructor(
+    readonly transformId: string,
+    private readonly doFn: DoFn<unknown, Record<string, unknown>>,
+    receivers: ReadonlyMap<string, sdk.Receiver>,
+    context: sdk.OperatorContext,
+  ) {
+    this.count = countsOf(transformId, context);
+    this.emit = Object.fromEntries(doFn.outputs.map((name) => [name, this.emitterTo(receivers.get(name))]));
+  }
+
+  private emitterTo(receiver: sdk.Receiver | undefined): Emit<unknown> {
+    // An output that nobody reads has no receiver.
+    if (receiver === undefined) return () => {};
+    return (value, to) => {
+      const { windows, timestamp, pane } = this.current;
+      const done =
+        to === undefined
+          ? receiver.receive({ value, windows, pane, timestamp })
+          : "end" in to
+            ? receiver.receive(inWindow(value, to, pane))
+            : receiver.receive({ value, windows, pane, timestamp: Long.fromNumber(to.timestamp) });
+      if (done !== null) this.pending.push(done);
+    };
+  }
+
+  async startBundle(): Promise<void> {
+    this.pending = [];
+    const { onWatermark } = this.doFn;
+    if (onWatermark !== undefined) {
+      currentClock()?.listen(async (watermark) => {
+        onWatermark.call(this.doFn, watermark, this.emit);
+        await this.settle();
+      });
+    }
+    await this.doFn.startBundle?.(this.count);
+  }
+
+  process(element: sdk.WindowedValue): sdk.Done {
+    this.current = element;
+    this.doFn.process(element.value, this.emit, this.place);
+    return this.pending.length === 0 ? null : this.settle();
+  }
+
+  async finishBundle(): Promise<void> {
+    await this.doFn.finishBundle?.(this.emit);
+    await this.settle();
+    this.current = BEGINNING;
+  }
+
+  private async settle(): Promise<void> {
+    const waitingFor = this.pending;
+    this.pending = [];
+    await (waitingFor.length === 1 ? waitingFor[0] : Promise.all(waitingFor));
+  }
+}
+
+function inWindow(value: unknown, { start, end }: Bounds, pane: sdk.WindowedValue["pane"]): sdk.WindowedValue {
+  const window = toInterval(start, end);
+  return { value, windows: [window], pane, timestamp: window.maxTimestamp() };
+}
+
+function paneName(pane: sdk.WindowedValue["pane"]): Place["pane"] {
+  if (pane.isFirst && pane.isLast) return "only";
+  switch (pane.timing) {
+    case values.Timing.EARLY:
+      return "early";
+    case values.Timing.LATE:
+      return "late";
+    default:
+      return "on time";
+  }
+}
+
+operatorByUrn(DO_FN_URN, (id, payload, receivers, context) => {
+  return new DoFnOperator(id, unpackBytes(payload) as DoFn<unknown, Record<string, unknown>>, receivers, context);
+});

@@ -1,0 +1,14 @@
+// What the other rooms may use of Beam.
+export { named, flatten, type KV, type PCollection, type PTransform, type Root } from "./collection";
+export { create } from "./create";
+export { watchCounts, type Count } from "./counts";
+export { newGraph, runDirect, type Counters, type Graph } from "./direct-runner";
+export { perElement, type Bounds, type Collections, type DoFn, type Emit, type Emitters, type Place } from "./do-fn";
+export { canonicalJson, groupByKey } from "./group-by-key";
+export { quietSdkLogs } from "./quiet";
+export { read, type Reader } from "./read";
+export { defaultContext, runContextOf, setRunContext, type DeadLetterLimit, type RunContext } from "./run-context";
+export { register, registeredName } from "./travel";
+export { assign, alignDown, fixed, sessions, sliding, windowingStrategy, type Windowing } from "./windows";
+export { writeBatches, writeDefaults, type BatchWriter, type FailedWrite, type WriteOptions } from "./write";
+export { windowInto } from "./window-into";

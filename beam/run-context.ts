@@ -1,0 +1,59 @@
+// What a graph is built for: transforms take from here what the steps of one run share, and carry it to the workers.
+import { type PCollection, type Root } from "./collection";
+
+export interface DeadLetterLimit {
+  /** The run fails when more than this share of the records is dead … */
+  readonly share: number;
+  /** … or when so many in a row are … */
+  readonly consecutive: number;
+  /** … but not before so many records were seen. */
+  readonly sample: number;
+}
+
+export interface RunContext {
+  readonly pipeline: string;
+  readonly version: string;
+  readonly job: string;
+  readonly batch: string;
+  /** How often this batch was tried before, plus one. */
+  readonly attempt: number;
+  /** The one clock that steps may look at, in milliseconds: when the batch was planned. */
+  readonly batchTime: number;
+  readonly deadLetterLimit: DeadLetterLimit;
+  /** Bytes above which a record is not even parsed. */
+  readonly maxRecordBytes: number;
+  /**
+   * How duplicates are found: one after the other, in the one place that all records pass (direct runner), or by
+   * grouping every record with its window (clusters).
+   */
+  readonly duplicates: "in order" | "grouped";
+}
+
+export const defaultContext: RunContext = {
+  pipeline: "test",
+  version: "0",
+  job: "test",
+  batch: "test",
+  attempt: 1,
+  batchTime: Date.UTC(2030, 0, 1),
+  deadLetterLimit: { share: 1, consecutive: Number.MAX_SAFE_INTEGER, sample: 0 },
+  maxRecordBytes: 1024 * 1024,
+  duplicates: "in order",
+};
+
+// By the SDK's pipeline object, which every collection of a graph knows.
+const contexts = new WeakMap<object, RunContext>();
+
+/** Says what the graph of this root is built for. */
+export function setRunContext(root: Root, context: RunContext): void {
+  contexts.set(pipelineOf(root), context);
+}
+
+/** What the graph that this collection belongs to is built for. */
+export function runContextOf(collection: Root | PCollection<unknown>): RunContext {
+  return contexts.get(pipelineOf(collection)) ?? defaultContext;
+}
+
+function pipelineOf(place: Root | PCollection<unknown>): object {
+  return (place as unknown as { pipeline: object }).pipeline;
+}

@@ -1,0 +1,157 @@
+// How functions, options and schemas travel to a worker: by name, never by source text. What is registered goes as a
+// reference; plain data goes as itself; an instance of a registered class goes as its name and its fields.
+import { serialization } from "./sdk";
+
+const byName = new Map<string, unknown>();
+const names = new Map<unknown, string>();
+
+/**
+ * Makes values known under `<module>#<name>` here and in every worker, which loads `module` by that name before it
+ * starts. Call it at the end of the module that exports them.
+ */
+export function register(module: string, values: Readonly<Record<string, unknown>>): void {
+  for (const [name, value] of Object.entries(values)) {
+    const full = `${module}#${name}`;
+    byName.set(full, value);
+    names.set(value, full);
+  }
+  serialization.requireForSerialization(module, { ...values });
+}
+
+/** The name that a value was registered under, without its module. */
+export function registeredName(value: unknown): string | null {
+  const full = names.get(value);
+  return full === undefined ? null : full.slice(full.indexOf("#") + 1);
+}
+
+type Packed =
+  | null
+  | boolean
+  | number
+  | string
+  | readonly Packed[]
+  | { readonly $: string; readonly of?: Packed; readonly in?: Packed }
+  | { readonly [name: string]: Packed };
+
+/** Plain JSON for anything that may travel. Throws with the path of what may not. */
+export function pack(value: unknown, path = "options"): Packed {
+  const name = names.get(value);
+  if (name !== undefined) return { $: "ref", of: name };
+  switch (typeof value) {
+    case "string":
+    case "boolean":
+      return value;
+    case "number":
+      return Number.isFinite(value) && !Object.is(value, -0) ? value : { $: "number", of: Object.is(value, -0) ? "-0" : String(value) };
+    case "bigint":
+      return { $: "bigint", of: String(value) };
+    case "undefined":
+      return { $: "undefined" };
+    case "object":
+      return value === null ? null : packObject(value, path);
+    default:
+      throw new Error(
+        `${path} (${typeof value} ${describe(value)}) cannot travel to a worker: export it, and name it with register("<package>/<module>", { … })`,
+      );
+  }
+}
+
+function packObject(value: object, path: string): Packed {
+  if (Array.isArray(value)) return value.map((item, at) => pack(item, `${path}[${at}]`));
+  if (value instanceof Date) return { $: "date", of: pack(value.getTime()) };
+  if (value instanceof RegExp) return { $: "regexp", of: [value.source, value.flags] };
+  if (value instanceof Uint8Array) return { $: "bytes", of: Buffer.from(value).toString("base64") };
+  if (value instanceof Map) return { $: "map", of: [...value].map((pair) => pack(pair, path)) };
+  if (value instanceof Set) return { $: "set", of: [...value].map((item) => pack(item, path)) };
+  const prototype = Object.getPrototypeOf(value) as { constructor?: unknown } | null;
+  const fields = packFields(value, path);
+  if (prototype === null || prototype === Object.prototype || prototype.constructor === undefined || isPlain(prototype)) {
+    return "$" in value ? { $: "object", of: fields } : fields;
+  }
+  const name = names.get(prototype.constructor);
+  if (name === undefined) {
+    throw new Error(
+      `${path} (an instance of ${describe(prototype.constructor)}) cannot travel to a worker: export the class, and name it with register("<package>/<module>", { … })`,
+    );
+  }
+  return { $: "new", of: name, in: fields };
+}
+
+// Under jest a plain object may come from another realm, whose Object is not ours.
+function isPlain(prototype: object): boolean {
+  return Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, "isPrototypeOf");
+}
+
+function packFields(value: object, path: string): Record<string, Packed> {
+  const fields: Record<string, Packed> = {};
+  for (const [name, field] of Object.entries(value)) {
+    if (field !== undefined) fields[name] = pack(field, `${path}.${name}`);
+  }
+  return fields;
+}
+
+function describe(value: unknown): string {
+  return typeof value === "function" && value.name !== "" ? `“${value.name}”` : "without a name";
+}
+
+/** The value that `pack` was given. */
+export function unpack(packed: unknown): unknown {
+  if (packed === null || typeof packed !== "object") return packed;
+  if (Array.isArray(packed)) return packed.map(unpack);
+  const { $: tag, of, in: fields } = packed as { $?: string; of?: unknown; in?: Record<string, unknown> };
+  switch (tag) {
+    case undefined:
+      return unpackFields(packed as Record<string, unknown>, {});
+    case "ref":
+      return lookUp(of as string);
+    case "new": {
+      const constructor = lookUp(of as string) as { prototype: object };
+      return unpackFields(fields ?? {}, Object.create(constructor.prototype) as Record<string, unknown>);
+    }
+    case "object":
+      return unpackFields(of as Record<string, unknown>, {});
+    case "number":
+      return Number(of);
+    case "bigint":
+      return BigInt(of as string);
+    case "undefined":
+      return undefined;
+    case "date":
+      return new Date(unpack(of) as number);
+    case "regexp": {
+      const [source = "", flags] = of as string[];
+      return new RegExp(source, flags);
+    }
+    case "bytes":
+      return new Uint8Array(Buffer.from(of as string, "base64"));
+    case "map":
+      return new Map((of as unknown[]).map((pair) => unpack(pair) as [unknown, unknown]));
+    case "set":
+      return new Set((of as unknown[]).map(unpack));
+    default:
+      throw new Error(`Unknown packed value “${tag}”: packed by another version of beamline?`);
+  }
+}
+
+function unpackFields<T extends Record<string, unknown>>(fields: Record<string, unknown>, target: T): T {
+  for (const [name, field] of Object.entries(fields)) (target as Record<string, unknown>)[name] = unpack(field);
+  return target;
+}
+
+function lookUp(name: string): unknown {
+  if (!byName.has(name)) {
+    const module = name.slice(0, name.indexOf("#"));
+    throw new Error(`This worker does not know “${name}”: is ${module} the same version here, and does it register it?`);
+  }
+  return byName.get(name);
+}
+
+/** Bytes of `pack`, for a payload. */
+export function packBytes(value: unknown): Uint8Array {
+  return new TextEncoder().encode(JSON.stringify(pack(value)));
+}
+
+/** The reverse of packBytes. */
+export function unpackBytes(bytes: Uint8Array): unknown {
+  return unpack(JSON.parse(new TextDecoder().decode(bytes)));
+}

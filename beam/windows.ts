@@ -1,0 +1,99 @@
+// Windows as plain data, in milliseconds: how an event time is assigned, and what Beam's runners are told about it.
+import Long from "long";
+import { runnerApi, standardCoders, values, windowPayloads, windowing as sdkWindowing, type sdk } from "./sdk";
+import { formatDuration } from "../schema/duration";
+
+export type Windowing =
+  | { readonly kind: "fixed"; readonly size: number }
+  | { readonly kind: "sliding"; readonly size: number; readonly every: number }
+  | { readonly kind: "sessions"; readonly gap: number };
+
+/** One window after the other, each `size` long, aligned to the epoch. */
+export const fixed = (size: number): Windowing => ({ kind: "fixed", size: positive("size", size) });
+
+/** Windows `size` long that begin every `every`: an event lies in size / every of them. */
+export const sliding = (size: number, every: number): Windowing => {
+  if (every > size) throw new Error(`Sliding windows of ${formatDuration(size)} every ${formatDuration(every)} leave gaps`);
+  return { kind: "sliding", size: positive("size", size), every: positive("every", every) };
+};
+
+/** Bursts of events of a key with less than `gap` between two of them. */
+export const sessions = (gap: number): Windowing => ({ kind: "sessions", gap: positive("gap", gap) });
+
+function positive(what: string, value: number): number {
+  if (!Number.isSafeInteger(value) || value <= 0) throw new Error(`A window's ${what} must be a whole number of milliseconds above 0, not ${value}`);
+  return value;
+}
+
+/** The start of the aligned stretch of `size` that `time` lies in, also before the epoch. */
+export function alignDown(time: number, size: number): number {
+  const rest = time % size;
+  return rest < 0 ? time - rest - size : time - rest;
+}
+
+/** Starts and ends of the windows of an event time. A session is the event's own gap, to be merged with others. */
+export function assign(windowing: Windowing, time: number): { start: number; end: number }[] {
+  switch (windowing.kind) {
+    case "fixed": {
+      const start = alignDown(time, windowing.size);
+      return [{ start, end: start + windowing.size }];
+    }
+    case "sliding": {
+      const assigned = [];
+      for (let start = alignDown(time, windowing.every); start + windowing.size > time; start -= windowing.every) {
+        assigned.push({ start, end: start + windowing.size });
+      }
+      return assigned;
+    }
+    case "sessions":
+      return [{ start: time, end: time + windowing.gap }];
+  }
+}
+
+/** A window as the SDK has it. */
+export function toInterval(start: number, end: number): sdk.Window {
+  return new values.IntervalWindow(Long.fromNumber(start), Long.fromNumber(end));
+}
+
+/** Start and end of an SDK window; the global window is endless both ways. */
+export function boundsOf(window: sdk.Window): { start: number; end: number } {
+  if (window instanceof values.IntervalWindow) return { start: window.start.toNumber(), end: window.end.toNumber() };
+  return { start: Number.NEGATIVE_INFINITY, end: Number.POSITIVE_INFINITY };
+}
+
+const millis = (value: number) => ({ seconds: BigInt(Math.floor(value / 1000)), nanos: (value % 1000) * 1_000_000 });
+
+function windowFnProto(windowing: Windowing): { urn: string; payload: Uint8Array } {
+  const offset = millis(0);
+  switch (windowing.kind) {
+    case "fixed": {
+      const payload = windowPayloads.FixedWindowsPayload.toBinary({ size: millis(windowing.size), offset });
+      return { urn: "beam:window_fn:fixed_windows:v1", payload };
+    }
+    case "sliding": {
+      const { size, every } = windowing;
+      const payload = windowPayloads.SlidingWindowsPayload.toBinary({ size: millis(size), period: millis(every), offset });
+      return { urn: "beam:window_fn:sliding_windows:v1", payload };
+    }
+    case "sessions": {
+      const payload = windowPayloads.SessionWindowsPayload.toBinary({ gapSize: millis(windowing.gap) });
+      return { urn: "beam:window_fn:session_windows:v1", payload };
+    }
+  }
+}
+
+/** The strategy of a collection that is windowed so; panes accumulate: each one stands for the whole window. */
+export function windowingStrategy(pipeline: sdk.Pipeline, windowing: Windowing, lateness: number): sdk.WindowingStrategy {
+  const strategy = sdkWindowing.createWindowingStrategyProto(pipeline, {
+    assignWindows: () => [],
+    windowCoder: () => new standardCoders.IntervalWindowCoder(),
+    isMerging: () => windowing.kind === "sessions",
+    assignsToOneWindow: () => windowing.kind !== "sliding",
+    toProto: () => windowFnProto(windowing),
+  } as never);
+  return {
+    ...strategy,
+    allowedLateness: BigInt(lateness),
+    accumulationMode: runnerApi.AccumulationMode_Enum.ACCUMULATING,
+  };
+}

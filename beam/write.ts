@@ -1,0 +1,171 @@
+// Asynchronous batched writing as a Beam transform: rows gather into batches, a bounded number of batches is under way,
+// a failing batch is tried again with growing, jittered pauses, and then fails the run or leaves by `failed`.
+import { countsOf, type Count } from "./counts";
+import { parDo, type PCollection, type PTransform } from "./collection";
+import { operatorByUrn } from "./operator-registry";
+import { type sdk } from "./sdk";
+import { packBytes, unpackBytes } from "./travel";
+import { messageOf } from "../schema/errors";
+
+export const WRITE_URN = "beamline:write:v1";
+
+export interface WriteOptions {
+  /** Rows of a batch. */
+  readonly batchRows: number;
+  /** Batches under way at the same time; 1 keeps their order. */
+  readonly concurrency: number;
+  /** How often a failed batch is tried again. */
+  readonly retries: number;
+  /** The pause before the first repetition, in milliseconds; it doubles, up to maxPause, and is jittered. */
+  readonly firstPause: number;
+  readonly maxPause: number;
+  /** When the last repetition has failed: fail the run, or send the batch's elements to `failed`. */
+  readonly onFailure: "fail" | "emit";
+}
+
+export const writeDefaults: WriteOptions = {
+  batchRows: 1000,
+  concurrency: 1,
+  retries: 3,
+  firstPause: 200,
+  maxPause: 10_000,
+  onFailure: "fail",
+};
+
+/** An instance of a registered class with its options as plain public fields. */
+export interface BatchWriter<T> {
+  readonly options: WriteOptions;
+  /** The counter that grows by the rows written. */
+  readonly counter: string;
+  open?(): Promise<void>;
+  write(rows: readonly T[]): Promise<void>;
+  /** Whether trying again can help; without this every error is tried again. */
+  isTransient?(error: unknown): boolean;
+  close?(): Promise<void>;
+}
+
+export interface FailedWrite<T> {
+  readonly element: T;
+  readonly error: string;
+}
+
+export interface Written<T> {
+  /** The number of rows of each batch that was written. */
+  readonly written: PCollection<number>;
+  readonly failed: PCollection<FailedWrite<T>>;
+}
+
+export function writeBatches<T>(name: string, writer: BatchWriter<T>): PTransform<PCollection<T>, Written<T>> {
+  return parDo(name, WRITE_URN, packBytes(writer), (collection) => ({ written: collection(), failed: collection() }));
+}
+
+/** The pause before repetition number `attempt` (from 1): doubling, at most maxPause, between half of it and all of it. */
+export function pauseBefore(attempt: number, options: WriteOptions, random: () => number = Math.random): number {
+  const full = Math.min(options.maxPause, options.firstPause * 2 ** (attempt - 1));
+  return full * (0.5 + random() / 2);
+}
+
+class WriteOperator {
+  private gathered: sdk.WindowedValue[] = [];
+  private queued: sdk.WindowedValue[][] = [];
+  private underWay = 0;
+  private failure: { readonly error: unknown } | null = null;
+  // One promise that all wait for while too much is under way. It never rejects: the next call throws instead.
+  private gate: { readonly promise: Promise<void>; readonly open: () => void } | null = null;
+  private readonly count: Count;
+
+  constructor(
+    readonly transformId: string,
+    private readonly writer: BatchWriter<unknown>,
+    private readonly written: sdk.Receiver | undefined,
+    private readonly failed: sdk.Receiver | undefined,
+    context: sdk.OperatorContext,
+  ) {
+    this.count = countsOf(transformId, context);
+  }
+
+  async startBundle(): Promise<void> {
+    this.gathered = [];
+    this.queued = [];
+    this.failure = null;
+    await this.writer.open?.();
+  }
+
+  process(element: sdk.WindowedValue): sdk.Done {
+    if (this.failure !== null) throw this.failure.error;
+    this.gathered.push(element);
+    if (this.gathered.length >= this.writer.options.batchRows) {
+      this.queued.push(this.gathered);
+      this.gathered = [];
+      this.launch();
+    }
+    return this.queued.length === 0 ? null : this.untilFree();
+  }
+
+  async finishBundle(): Promise<void> {
+    if (this.gathered.length > 0) this.queued.push(this.gathered);
+    this.gathered = [];
+    this.launch();
+    while (this.underWay > 0) await this.untilFree();
+    await this.writer.close?.();
+    if (this.failure !== null) throw this.failure.error;
+  }
+
+  private untilFree(): Promise<void> {
+    if (this.gate === null) {
+      let open = () => {};
+      const promise = new Promise<void>((resolve) => (open = resolve));
+      this.gate = { promise, open };
+    }
+    return this.gate.promise;
+  }
+
+  private launch(): void {
+    while (this.failure === null && this.underWay < this.writer.options.concurrency) {
+      const batch = this.queued.shift();
+      if (batch === undefined) return;
+      this.underWay += 1;
+      void this.deliver(batch)
+        .catch((error: unknown) => {
+          this.failure ??= { error };
+        })
+        .finally(() => {
+          this.underWay -= 1;
+          this.launch();
+          const { gate } = this;
+          this.gate = null;
+          gate?.open();
+        });
+    }
+  }
+
+  private async deliver(batch: readonly sdk.WindowedValue[]): Promise<void> {
+    const { options, counter } = this.writer;
+    const rows = batch.map((element) => element.value);
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        await this.writer.write(rows);
+        break;
+      } catch (error) {
+        const again = attempt <= options.retries && (this.writer.isTransient?.(error) ?? true);
+        if (again) {
+          await new Promise((resolve) => setTimeout(resolve, pauseBefore(attempt, options)));
+          continue;
+        }
+        if (options.onFailure === "fail") throw error;
+        for (const element of batch) {
+          await this.failed?.receive({ ...element, value: { element: element.value, error: messageOf(error) } });
+        }
+        return;
+      }
+    }
+    this.count(counter, rows.length);
+    const [first] = batch;
+    if (first !== undefined) await this.written?.receive({ ...first, value: rows.length });
+  }
+}
+
+operatorByUrn(WRITE_URN, (id, payload, receivers, context) => {
+  const writer = unpackBytes(payload) as BatchWriter<unknown>;
+  return new WriteOperator(id, writer, receivers.get("written"), receivers.get("failed"), context);
+});

@@ -1,6 +1,7 @@
 // Loaded with --require into the measured process: says at its exit what it used, the start-up of Node included.
 const fs = require("node:fs");
 const process = require("node:process");
+const { isMainThread } = require("node:worker_threads");
 
 /** Processor seconds of children that were waited for; Linux only, elsewhere they are not counted. */
 function childrenCpuSeconds() {
@@ -27,7 +28,8 @@ function peakRssMb() {
 }
 
 const report = process.env.BENCH_USAGE_FILE;
-if (report !== undefined) {
+// Worker threads load this file too, but their use is already in the process's own figures.
+if (report !== undefined && isMainThread) {
   process.on("exit", () => {
     const { userCPUTime, systemCPUTime } = process.resourceUsage();
     const cpuSeconds = (userCPUTime + systemCPUTime) / 1e6 + childrenCpuSeconds();

@@ -1,0 +1,71 @@
+// Rows as lines of text: NDJSON and CSV.
+// Timestamps are ISO 8601 UTC, decimals are text so that no reader turns them into floats, and bytes are the text
+// itself when they were text, else "base64:" and their base64.
+import { type Row, type Table } from "../schema/table";
+import { cellOf, type Cell } from "./cell";
+
+/** What turns the rows of a table into lines, each with its line end. */
+export interface RowText {
+  /** What stands before the first row. */
+  readonly head: string;
+  lineOf(row: Row): string;
+}
+
+/** One JSON object a line, the columns in the table's order, null where there is nothing. */
+export function ndjsonOf(table: Table): RowText {
+  const columns = table.columns.map((column, index) => ({
+    column,
+    isJson: column.type.kind === "json",
+    start: `${index === 0 ? "{" : ","}${JSON.stringify(column.name)}:`,
+  }));
+  return {
+    head: "",
+    lineOf(row) {
+      let line = columns.length === 0 ? "{" : "";
+      for (const { column, isJson, start } of columns) {
+        const cell = cellOf(table, column, row);
+        line += start + (isJson ? String(cell) : jsonOf(cell));
+      }
+      return `${line}}\n`;
+    },
+  };
+}
+
+function jsonOf(cell: Cell): string {
+  if (typeof cell === "string") return JSON.stringify(cell);
+  return cell instanceof Uint8Array ? `"${base64Of(cell)}"` : String(cell);
+}
+
+/**
+ * RFC 4180 with a header, except that lines end in LF, as nearly every tool writes them. Null is an empty field, an
+ * empty text is "": a reader that cares can tell them apart. Fields that a spreadsheet would take for a formula stay
+ * as they are, because this is data and not a report.
+ */
+export function csvOf(table: Table): RowText {
+  return {
+    head: `${table.columns.map((column) => quoted(column.name)).join(",")}\n`,
+    lineOf(row) {
+      let line = "";
+      let separator = "";
+      for (const column of table.columns) {
+        line += separator + csvField(cellOf(table, column, row));
+        separator = ",";
+      }
+      return `${line}\n`;
+    },
+  };
+}
+
+function csvField(cell: Cell): string {
+  if (cell === null) return "";
+  if (typeof cell === "string") return quoted(cell);
+  return cell instanceof Uint8Array ? base64Of(cell) : String(cell);
+}
+
+function quoted(text: string): string {
+  return text === "" || /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+function base64Of(bytes: Uint8Array): string {
+  return `base64:${Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64")}`;
+}

@@ -1,0 +1,20 @@
+// `sqlite:` addresses: tables in a file, one transaction a batch.
+import { UsageError } from "../../schema/errors";
+import { type Connector } from "../connector";
+import { localPath } from "../local-path";
+import { SqliteTarget } from "./target";
+
+export const sqlite: Connector = {
+  name: "sqlite",
+  sink: {
+    delivery: "rows replace the row of their key, all outputs in one transaction",
+    shared: true,
+    async open(address, outputs, batch) {
+      if (address.path === "") throw new UsageError("“sqlite:” needs a file behind it, such as sqlite:data/app.db");
+      const [option] = Object.keys(address.options);
+      if (option !== undefined)
+        throw new UsageError(`“sqlite:${address.path}” has the option “${option}”, but sqlite: takes none`);
+      return SqliteTarget.open(localPath(address.path), outputs, batch);
+    },
+  },
+};

@@ -1,0 +1,56 @@
+// `stdout:` prints rows as NDJSON, one a line. When several outputs go there, each line says which one it is of.
+import { type Writable } from "node:stream";
+import { codeOf, messageOf, RunError, UsageError } from "../../schema/errors";
+import { type Connector, type SinkConnector } from "../connector";
+import { ndjsonOf } from "../row-text";
+
+/** A sink that prints to `stream`. */
+export function printTo(stream: Writable): SinkConnector {
+  return {
+    delivery: "append: the rows of a batch that is run again are printed again",
+    shared: true,
+    async open(address, outputs) {
+      if (address.path !== "" || Object.keys(address.options).length > 0) {
+        throw new UsageError(`“stdout:” takes nothing behind it: write file:${address.path} for a file`);
+      }
+      const several = outputs.length > 1;
+      const texts = new Map(outputs.map((output) => [output.name, ndjsonOf(output.table)]));
+      let failure: unknown = null;
+      const onError = (error: unknown): void => {
+        failure = error;
+      };
+      stream.on("error", onError);
+      const close = async (): Promise<void> => {
+        stream.off("error", onError);
+      };
+      return {
+        async write(name, rows) {
+          const text = texts.get(name);
+          if (text === undefined) throw new Error(`Output ${name} was not opened`);
+          let lines = text.head;
+          for (const row of rows) {
+            const line = text.lineOf(row);
+            lines += several ? `{"output":${JSON.stringify(name)},"row":${line.slice(0, -1)}}\n` : line;
+          }
+          // The callback comes when the reader has taken the lines: a slow reader slows the run and fills no memory.
+          if (lines !== "" && failure === null) await print(stream, lines).catch(onError);
+          // The reader, such as head, has had enough: the rows count as printed and the run goes on.
+          if (failure !== null && codeOf(failure) !== "EPIPE") {
+            throw new RunError(`Standard output could not be written: ${messageOf(failure)}`);
+          }
+          return { written: rows.length };
+        },
+        commit: close,
+        abort: close,
+      };
+    },
+  };
+}
+
+function print(stream: Writable, lines: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    stream.write(lines, (error) => (error ? reject(error) : resolve()));
+  });
+}
+
+export const stdout: Connector = { name: "stdout", sink: printTo(process.stdout) };

@@ -1,10 +1,11 @@
 // GroupByKey for the DirectRunner in place of the SDK's: no encoding of keys and windows per element, sessions, and, in
 // a run that has a clock, panes: on time when the watermark passes the window's end, late until its lateness is over.
 import { currentClock, type Clock } from "./clock";
-import { beam, internal, operators, runnerApi, type sdk, standardCoders, values } from "./sdk";
+import { beam, internal, jsCoders, operators, requiredCoders, runnerApi, type sdk, standardCoders, values } from "./sdk";
 import { countsOf, type Count } from "./counts";
 import { type KV, type PCollection, type PTransform } from "./collection";
-import { boundsOf, toInterval } from "./windows";
+import { type OutputShape } from "./do-fn";
+import { boundsOf, toInterval, windowingStrategy, type Windowing } from "./windows";
 
 /** Gathers all values of a key and window. */
 export function groupByKey<K, V>(name = "group by key"): PTransform<PCollection<KV<K, V>>, PCollection<KV<K, readonly V[]>>> {
@@ -12,6 +13,14 @@ export function groupByKey<K, V>(name = "group by key"): PTransform<PCollection<
     PCollection<KV<K, V>>,
     PCollection<KV<K, readonly V[]>>
   >;
+}
+
+/** The shape of an output of pairs with text keys, in windows, as groupByKey takes them. */
+export function keyedInto(windowing: Windowing, lateness: number): OutputShape {
+  return (pipeline) => ({
+    coder: new requiredCoders.KVCoder(new standardCoders.StrUtf8Coder(), new jsCoders.GeneralObjectCoder()),
+    windowing: windowingStrategy(pipeline, windowing, lateness),
+  });
 }
 
 /** A text that is equal for equal keys: objects count by content, whatever the order of their fields. */

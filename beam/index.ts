@@ -4,7 +4,7 @@ export { create } from "./create";
 export { watchCounts, type Count } from "./counts";
 export { newGraph, runDirect, type Counters, type Graph } from "./direct-runner";
 export { perElement, type Bounds, type Collections, type DoFn, type Emit, type Emitters, type Place } from "./do-fn";
-export { canonicalJson, groupByKey } from "./group-by-key";
+export { canonicalJson, groupByKey, keyedInto } from "./group-by-key";
 export { quietSdkLogs } from "./quiet";
 export { read, type Reader } from "./read";
 export { defaultContext, runContextOf, setRunContext, type DeadLetterLimit, type RunContext } from "./run-context";

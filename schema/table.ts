@@ -1,6 +1,7 @@
 // A table as every sink understands it: named, typed columns taken from a zod model, and the key that makes a row itself.
 import { z } from "zod";
 import { canonicalDecimal, parseDecimal, type Decimal } from "./decimal";
+import { type Raw } from "./record";
 
 export type ColumnType =
   | { readonly kind: "text" }
@@ -41,7 +42,7 @@ export const timestamp = () => z.int().meta({ column: { kind: "timestamp" } sati
 export const date = () => z.iso.date().meta({ column: { kind: "date" } satisfies ColumnType });
 
 /** Bytes, or text that stands for its UTF-8 bytes. */
-export const raw = () =>
+export const raw = (): z.ZodType<Raw, Raw> =>
   z.union([z.string(), z.instanceof(Uint8Array)]).meta({ column: { kind: "bytes" } satisfies ColumnType });
 
 /** An exact decimal with at most `scale` digits after the point and `precision` in all. Read from text only. */

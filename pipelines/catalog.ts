@@ -1,0 +1,5 @@
+// Every pipeline that comes with beamline. A user's own are found by the command; see cli/own-pipelines.ts.
+import { type Pipeline } from "./definition";
+import { tradesAggregate } from "./trades/trades-aggregate";
+
+export const catalog: readonly Pipeline[] = [tradesAggregate];

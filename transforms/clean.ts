@@ -1,0 +1,160 @@
+// clean(step, step, …): named steps fused into one DoFn, from records as they were found to values that can be used.
+// Every record is counted once: read = ok + dead + dropped.
+import {
+  named,
+  perElement,
+  register,
+  registeredName,
+  runContextOf,
+  type Count,
+  type DoFn,
+  type Emitters,
+  type PCollection,
+  type PTransform,
+  type RunContext,
+} from "../beam";
+import { messageOf } from "../schema/errors";
+import { sizeOf, type SourceRecord } from "../schema/record";
+import { DeadLetterGuard, type DeadLetter } from "./dead-letter";
+import { type FirstStep, type Step, type StepContext, type StepFunction, type StepResult } from "./step";
+
+export interface Cleaned<T> {
+  readonly good: PCollection<T>;
+  readonly bad: PCollection<DeadLetter>;
+}
+
+type Outputs = { good: unknown; bad: DeadLetter };
+
+/** How many records are counted in memory before the run's counters hear of them. */
+const REPORT_EVERY = 8192;
+
+export class Clean implements DoFn<SourceRecord, Outputs> {
+  readonly outputs = ["good", "bad"] as const;
+  private chain?: { readonly name: string; readonly run: StepFunction<unknown, unknown> }[];
+  private guard?: DeadLetterGuard;
+  private guarded?: string;
+  private readonly guards?: Map<string, DeadLetterGuard>;
+  private count?: Count;
+  private ok = 0;
+  private dead = 0;
+  private dropped = 0;
+  private current?: { batchTime: number; record: SourceRecord };
+
+  constructor(
+    readonly transform: string,
+    readonly steps: readonly Step<never, unknown>[],
+    readonly run: RunContext,
+  ) {}
+
+  startBundle(count: Count): void {
+    this.chain = this.steps.map((step) => {
+      const runnable = step as Step<unknown, unknown>;
+      return typeof runnable === "function"
+        ? { name: runnable.name, run: runnable }
+        : { name: runnable.name, run: (value, context) => runnable.run(value, context) };
+    });
+    this.guard = new DeadLetterGuard(this.run.deadLetterLimit, this.transform);
+    this.count = count;
+    this.ok = this.dead = this.dropped = 0;
+  }
+
+  process(record: SourceRecord, emit: Emitters<Outputs>): void {
+    const bytes = typeof record.value === "string" ? record.value.length : record.value.byteLength;
+    // A text has at least as many bytes as characters: only one that may be too long is measured.
+    if (bytes * 3 > this.run.maxRecordBytes && sizeOf(record.value) > this.run.maxRecordBytes) {
+      const error = `${sizeOf(record.value)} bytes, the limit is ${this.run.maxRecordBytes}`;
+      this.bury(record, "size", "too large", error, emit);
+      return;
+    }
+    const context: StepContext = (this.current ??= { batchTime: this.run.batchTime, record });
+    this.current.record = record;
+    let value: unknown = record.value;
+    for (const step of this.chain ?? []) {
+      let result: StepResult<unknown>;
+      try {
+        result = step.run(value, context);
+      } catch (error) {
+        this.bury(record, step.name, "error in step", messageOf(error), emit);
+        return;
+      }
+      if (result.kind === "ok") {
+        value = result.value;
+      } else if (result.kind === "dead") {
+        this.bury(record, step.name, result.reason, result.error, emit);
+        return;
+      } else {
+        this.dropped += 1;
+        this.guard?.passed();
+        return;
+      }
+    }
+    this.ok += 1;
+    if (this.ok >= REPORT_EVERY) this.report();
+    this.guard?.passed();
+    emit.good(value);
+  }
+
+  private bury(record: SourceRecord, step: string, reason: string, error: string, emit: Emitters<Outputs>): void {
+    this.dead += 1;
+    const { job, pipeline, version, batch, attempt } = this.run;
+    const { source, position, value, key } = record;
+    emit.bad({ job, source, position, step, reason, error, value, key, pipeline, version, batch, attempt });
+    this.guard?.died(`${source}, ${position}: ${reason}${error === "" ? "" : ` (${error})`}`);
+  }
+
+  private report(): void {
+    this.count?.("ok", this.ok);
+    this.count?.("dead", this.dead);
+    this.count?.("dropped", this.dropped);
+    this.ok = this.dead = this.dropped = 0;
+  }
+
+  finishBundle(): void {
+    this.report();
+  }
+}
+
+/** Runs every record through the steps. What the last step answers is `good`, what any of them refuses is `bad`. */
+export function clean<A>(a: FirstStep<A>): PTransform<PCollection<SourceRecord>, Cleaned<A>>;
+export function clean<A, B>(a: FirstStep<A>, b: Step<A, B>): PTransform<PCollection<SourceRecord>, Cleaned<B>>;
+export function clean<A, B, C>(
+  a: FirstStep<A>,
+  b: Step<A, B>,
+  c: Step<B, C>,
+): PTransform<PCollection<SourceRecord>, Cleaned<C>>;
+export function clean<A, B, C, D>(
+  a: FirstStep<A>,
+  b: Step<A, B>,
+  c: Step<B, C>,
+  d: Step<C, D>,
+): PTransform<PCollection<SourceRecord>, Cleaned<D>>;
+export function clean<A, B, C, D, E>(
+  a: FirstStep<A>,
+  b: Step<A, B>,
+  c: Step<B, C>,
+  d: Step<C, D>,
+  e: Step<D, E>,
+): PTransform<PCollection<SourceRecord>, Cleaned<E>>;
+export function clean<A, B, C, D, E, F>(
+  a: FirstStep<A>,
+  b: Step<A, B>,
+  c: Step<B, C>,
+  d: Step<C, D>,
+  e: Step<D, E>,
+  f: Step<E, F>,
+): PTransform<PCollection<SourceRecord>, Cleaned<F>>;
+export function clean(...steps: Step<never, unknown>[]): PTransform<PCollection<SourceRecord>, Cleaned<unknown>> {
+  for (const step of steps) {
+    if (typeof step === "function" && registeredName(step) === null) {
+      throw new Error(
+        `The step “${step.name || "without a name"}” is not registered: export it, and call register("<package>/<module>", { ${step.name || "step"} }) in its module`,
+      );
+    }
+  }
+  const name = `clean: ${steps.map((step) => step.name).join(", ")}`;
+  return named(name, (input: PCollection<SourceRecord>) =>
+    input.apply(perElement("steps", new Clean(name, steps, runContextOf(input)))),
+  );
+}
+
+register("beamline/transforms/clean", { Clean });

@@ -1,0 +1,71 @@
+// Which ids were seen. Whole numbers are kept as ranges: ids that are nearly contiguous, as sequence numbers are, take
+// next to no memory, in whatever order they come. Texts are kept one by one.
+
+export type Id = string | number;
+
+export class IdSet {
+  // Ranges [from, to], both seen, in order, never touching each other.
+  private readonly from: number[] = [];
+  private readonly to: number[] = [];
+  private texts: Set<string> | null = null;
+
+  /** Adds an id; answers whether it is new. */
+  add(id: Id): boolean {
+    if (typeof id === "string") return this.addText(id);
+    if (!Number.isSafeInteger(id)) return this.addText(`#${id}`);
+    const { from, to } = this;
+    const last = from.length - 1;
+    // Ids mostly come in order, or a little out of it: the last ranges are looked at first.
+    if (last < 0 || id > (to[last] as number)) {
+      if (last >= 0 && id === (to[last] as number) + 1) to[last] = id;
+      else {
+        from.push(id);
+        to.push(id);
+      }
+      return true;
+    }
+    let at = this.rangeAtOrBefore(id);
+    if (at >= 0 && id <= (to[at] as number)) return false;
+    const joinsLeft = at >= 0 && (to[at] as number) + 1 === id;
+    const joinsRight = at < last && (from[at + 1] as number) - 1 === id;
+    if (joinsLeft && joinsRight) {
+      to[at] = to[at + 1] as number;
+      from.splice(at + 1, 1);
+      to.splice(at + 1, 1);
+    } else if (joinsLeft) {
+      to[at] = id;
+    } else if (joinsRight) {
+      from[at + 1] = id;
+    } else {
+      at += 1;
+      from.splice(at, 0, id);
+      to.splice(at, 0, id);
+    }
+    return true;
+  }
+
+  /** How many ranges the whole numbers take. */
+  get ranges(): number {
+    return this.from.length;
+  }
+
+  private addText(id: string): boolean {
+    this.texts ??= new Set();
+    if (this.texts.has(id)) return false;
+    this.texts.add(id);
+    return true;
+  }
+
+  /** Index of the last range that starts at or before `id`, -1 when none does. */
+  private rangeAtOrBefore(id: number): number {
+    const { from } = this;
+    let low = 0;
+    let high = from.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((from[middle] as number) <= id) low = middle + 1;
+      else high = middle;
+    }
+    return low - 1;
+  }
+}

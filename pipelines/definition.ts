@@ -88,5 +88,13 @@ export function definePipeline<
   if (!NAME.test(spec.name)) throw new Error(`“${spec.name}” is no name for a pipeline: write it like trades-aggregate`);
   if (Object.keys(spec.inputs).length === 0) throw new Error(`The pipeline ${spec.name} has no input`);
   if (Object.keys(spec.outputs).length === 0) throw new Error(`The pipeline ${spec.name} has no output`);
-  return { version: "1", ...spec, build: spec.build as Pipeline["build"] };
+  return { version: "1", ...spec, build: spec.build as Pipeline["build"], [BRAND]: true } as Pipeline;
+}
+
+// By a symbol that every copy of this package shares, should there be two.
+const BRAND = Symbol.for("beamline.pipeline");
+
+/** Whether a value is a pipeline, such as an export of a module. */
+export function isPipeline(value: unknown): value is Pipeline {
+  return typeof value === "object" && value !== null && BRAND in value;
 }

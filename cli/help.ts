@@ -1,0 +1,73 @@
+// Help texts, made from the same models as the flags themselves.
+import { type Pipeline } from "../pipelines/definition";
+import { RunOptions } from "../runners/run-options";
+import { parametersOf, type Parameter } from "./parameters";
+
+export const VERBS = {
+  run: "run a pipeline (what is done when no verb is given)",
+  list: "list the pipelines",
+  describe: "show a pipeline: inputs, outputs, parameters, graph",
+  init: "write a first pipeline, its sample and its test into this directory",
+} as const;
+export type Verb = keyof typeof VERBS;
+export const verbs = Object.keys(VERBS) as Verb[];
+
+const SWITCHES: [string, string][] = [
+  ["--json", "print one JSON object at the end, on stdout"],
+  ["--debug", "show the stack of an error"],
+  ["--help", "show this"],
+];
+
+/** The command as the reader calls it. */
+export function commandName(): string {
+  return process.env["npm_lifecycle_event"] === "pipeline" ? "npm run pipeline --" : "npx beamline";
+}
+
+export function generalHelp(pipelines: readonly Pipeline[]): string {
+  return [
+    "Apache Beam pipelines in TypeScript.",
+    "",
+    `${commandName()} [verb] [pipeline] [flags]`,
+    "",
+    "Verbs:",
+    ...table(Object.entries(VERBS)),
+    "",
+    "Pipelines:",
+    ...table(pipelines.map(({ name, summary }) => [name, summary])),
+    "",
+    "Flags of every run:",
+    ...flagLines(parametersOf(RunOptions)),
+    ...table(SWITCHES),
+    "",
+    `${commandName()} run <pipeline> --help shows the flags of one pipeline.`,
+  ].join("\n");
+}
+
+export function verbHelp(verb: Verb, pipeline: Pipeline | null): string {
+  const usage = { run: "run [pipeline] [flags]", list: "list [--json]", describe: "describe <pipeline> [--json]", init: "init [name]" };
+  const lines = [`${commandName()} ${usage[verb]}`, "", `${VERBS[verb][0]?.toUpperCase()}${VERBS[verb].slice(1)}.`];
+  if (verb === "run") {
+    if (pipeline !== null) {
+      lines.push("", `${pipeline.name}: ${pipeline.summary}`);
+      const own = parametersOf(pipeline.params);
+      if (own.length > 0) lines.push("", "Its parameters:", ...flagLines(own));
+    }
+    lines.push("", "Flags of every run:", ...flagLines(parametersOf(RunOptions)));
+  }
+  lines.push("", ...table(verb === "init" ? SWITCHES.slice(1) : SWITCHES));
+  return lines.join("\n");
+}
+
+export function flagLines(parameters: readonly Parameter[]): string[] {
+  return table(
+    parameters.map(({ flag, value, description, usual, repeated }) => [
+      `--${flag}${value === "" ? "" : ` ${value}`}`,
+      `${description}${usual === null ? "" : ` [${usual}]`}${repeated ? " (may be repeated)" : ""}`,
+    ]),
+  );
+}
+
+export function table(rows: readonly (readonly [string, string])[]): string[] {
+  const width = Math.max(0, ...rows.map(([left]) => left.length));
+  return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`.trimEnd());
+}

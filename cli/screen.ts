@@ -1,0 +1,99 @@
+// What a person sees: everything but results goes to stderr, and control characters only to a terminal.
+import { inspect } from "node:util";
+import colors from "picocolors";
+import { cellOf, type Cell } from "../io/cell";
+import { type Report, type Sample } from "../runners/report";
+import { type Row, type Table } from "../schema/table";
+import { formatDuration } from "../schema/duration";
+
+const onTerminal = process.stderr.isTTY === true;
+const paint = colors.createColors(onTerminal && colors.isColorSupported);
+
+export const print = (text: string): void => void process.stderr.write(`${text}\n`);
+
+const number = new Intl.NumberFormat("en-US");
+export const amount = (count: number): string => number.format(count);
+const records = (count: number, one: string): string => `${amount(count)} ${one}${count === 1 ? "" : "s"}`;
+
+/** Texts from records may hold anything; a terminal must not obey it. */
+export function harmless(text: string, longest: number): string {
+  // eslint-disable-next-line no-control-regex -- control characters are what is looked for
+  const visible = text.replace(/[\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, "·");
+  return visible.length > longest ? `${visible.slice(0, longest)}…` : visible;
+}
+
+/** One line that is written over again, on a terminal; nothing elsewhere. */
+export class Progress {
+  private last = 0;
+  private lastRead = 0;
+  private rate = 0;
+  private shown = false;
+
+  update(counters: Readonly<Record<string, number>>): void {
+    if (!onTerminal) return;
+    const now = performance.now();
+    if (now - this.last < 100) return;
+    const read = counters["read"] ?? 0;
+    if (this.last > 0) this.rate = (1000 * (read - this.lastRead)) / (now - this.last);
+    this.last = now;
+    this.lastRead = read;
+    const parts = [
+      `${amount(read)} read`,
+      `${amount(Math.round(this.rate))}/s`,
+      `${amount(counters["dead"] ?? 0)} dead`,
+      `${amount(counters["duplicate"] ?? 0)} duplicate`,
+    ];
+    process.stderr.write(`\r\u001b[2K${paint.dim(parts.join("  ·  "))}`);
+    this.shown = true;
+  }
+
+  clear(): void {
+    if (this.shown) process.stderr.write("\r\u001b[2K");
+    this.shown = false;
+  }
+}
+
+/** The summary of a run. */
+export function printReport(report: Report & { readonly sample: Sample }, places: Readonly<Record<string, string>>): void {
+  const { sample } = report;
+  const time = report.seconds < 10 ? `${report.seconds.toFixed(2)} s` : formatDuration(Math.round(report.seconds) * 1000);
+  print(`${paint.green("✓")} ${paint.bold(report.pipeline)} done in ${time}, ${records(report.recordsPerSecond, "record")}/s`);
+  print("");
+  const lines: [string, string][] = [["read", records(report.read, "record")]];
+  if (report.dropped > 0) lines.push(["dropped", records(report.dropped, "record")]);
+  if (report.duplicate > 0) lines.push(["duplicate", `${records(report.duplicate, "record")}, counted once`]);
+  if (report.late > 0) lines.push(["late", records(report.late, "record")]);
+  if (report.dead > 0) lines.push(["dead", records(report.dead, "record")]);
+  for (const [label, text] of lines) print(`  ${label.padEnd(10)} ${text}`);
+  for (const { reason, count, example } of sample.deadReasons) {
+    const value = typeof example.value === "string" ? example.value : inspect(Buffer.from(example.value));
+    print(`    ${amount(count).padStart(6)} × ${reason} — ${example.source}, ${amount(example.position)}: ${harmless(example.error, 90)}`);
+    print(paint.dim(`             ${harmless(value, 100)}`));
+  }
+  for (const [output, rows] of Object.entries(report.written)) {
+    print(`  ${"written".padEnd(10)} ${records(rows, "row")} of ${output} to ${places[output]}`);
+  }
+  for (const { output, table, rows } of sample.firstRows) {
+    print("");
+    print(`  ${output}, the first ${records(rows.length, "row")}:`);
+    print(tableText(table, rows));
+  }
+}
+
+/** Rows as a table that fits most terminals. */
+export function tableText(table: Table, rows: readonly Row[]): string {
+  const cells = rows.map((row) => table.columns.map((column) => cellText(cellOf(table, column, row))));
+  const columns = table.columns.map(({ name }, at) => {
+    const width = Math.max(name.length, ...cells.map((row) => row[at]?.length ?? 0));
+    return { name, width };
+  });
+  const line = (texts: readonly string[]) => `  ${texts.map((text, at) => text.padEnd(columns[at]?.width ?? 0)).join("  ")}`.trimEnd();
+  return [paint.dim(line(columns.map(({ name }) => name))), ...cells.map(line)].join("\n");
+}
+
+function cellText(cell: Cell): string {
+  if (cell === null) return "";
+  return harmless(cell instanceof Uint8Array ? inspect(Buffer.from(cell)) : String(cell).replace(/:(\d\d)\.000Z$/, ":$1Z"), 24);
+}
+
+export { paint };

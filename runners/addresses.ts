@@ -1,0 +1,81 @@
+// Which input is read from where, and which output is written where, from what was said on the command line.
+import { parseAddress, suggestion } from "../io/address";
+import { type Address } from "../io/connector";
+import { type Pipeline } from "../pipelines/definition";
+import { UsageError } from "../schema/errors";
+
+const DEFAULT_STORE = "sqlite:data/app.db";
+
+/** `name=URI` or `URI`; a scheme has no “=”, so the two cannot be mixed up. */
+function split(text: string): { name: string | null; uri: string } {
+  const match = /^([a-zA-Z_][\w-]*)=(.*)$/s.exec(text);
+  return match === null ? { name: null, uri: text } : { name: match[1] ?? null, uri: match[2] ?? "" };
+}
+
+/** Where an input is read from. */
+export interface InputAddress {
+  readonly address: Address;
+  /** The name that its records' origins get instead of the address, for bundled samples. */
+  readonly as: string | null;
+}
+
+/** For every input its address. */
+export function inputAddresses(pipeline: Pipeline, from: readonly string[]): Record<string, InputAddress> {
+  const names = Object.keys(pipeline.inputs);
+  const chosen = choose(pipeline, "input", "--from", names, from);
+  return Object.fromEntries(
+    Object.entries(pipeline.inputs).map(([name, { from: usual, sample }]) => {
+      const address = parseAddress(chosen.named.get(name) ?? chosen.rest ?? usual);
+      if (address.scheme !== "sample") return [name, { address, as: null }];
+      if (address.path !== "" && address.path !== name) {
+        throw new UsageError(`There is no sample “${address.path}”: ${suggestion(address.path, names)}`);
+      }
+      return [name, { address: { scheme: "file", path: sample, options: {} }, as: `sample:${name}` }];
+    }),
+  );
+}
+
+/** For every output its address. Dead letters go beside the rows unless they are sent elsewhere by name. */
+export function outputAddresses(pipeline: Pipeline, to: readonly string[]): Record<string, Address> {
+  const chosen = choose(pipeline, "output", "--to", Object.keys(pipeline.outputs), to);
+  const rest = chosen.rest ?? DEFAULT_STORE;
+  return Object.fromEntries(
+    Object.entries(pipeline.outputs).map(([name, { table }]) => {
+      const uri = chosen.named.get(name) ?? (table.mode === "by-origin" ? besideRows(rest, name) : rest);
+      return [name, parseAddress(uri)];
+    }),
+  );
+}
+
+function besideRows(uri: string, name: string): string {
+  const { scheme, path } = parseAddress(uri);
+  if (scheme === "stdout") return `file:data/${name}.ndjson`;
+  if (scheme !== "file") return uri;
+  const [, stem = path] = /^(.*?)(\.[^./\\]+){1,2}$/.exec(path) ?? [];
+  return `file:${stem}.${name}.ndjson`;
+}
+
+function choose(
+  pipeline: Pipeline,
+  what: string,
+  flag: string,
+  names: readonly string[],
+  texts: readonly string[],
+): { named: Map<string, string>; rest: string | null } {
+  const named = new Map<string, string>();
+  let rest: string | null = null;
+  for (const text of texts) {
+    const { name, uri } = split(text);
+    if (name === null) {
+      if (rest !== null) throw new UsageError(`${flag} is given twice (${rest}, ${uri}): say which ${what}, ${flag} ${names[0]}=${uri}`);
+      rest = uri;
+    } else if (!names.includes(name)) {
+      throw new UsageError(`${pipeline.name} has no ${what} “${name}”: ${suggestion(name, names)}`);
+    } else if (named.has(name)) {
+      throw new UsageError(`${flag} ${name}=… is given twice`);
+    } else {
+      named.set(name, uri);
+    }
+  }
+  return { named, rest };
+}

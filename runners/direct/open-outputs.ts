@@ -1,0 +1,117 @@
+// The outputs of the batch that runs in this process: opened before anything is read, committed when all of it went
+// well, else undone. Writing transforms are copies of copies, so they find their output here, by the batch's name.
+import { named, register, writeBatches, writeDefaults, type BatchWriter, type PCollection, type PTransform } from "../../beam";
+import { type Address, type Batch, type OpenTarget, type Output } from "../../io/connector";
+import { sinkOf } from "../../io/registry";
+import { UsageError } from "../../schema/errors";
+import { type Row } from "../../schema/table";
+
+type OnRows = (output: Output, rows: readonly Row[]) => void;
+
+export class OpenOutputs {
+  readonly written = new Map<string, number>();
+
+  private constructor(
+    private readonly key: string,
+    private readonly targets: readonly OpenTarget[],
+    private readonly byOutput: ReadonlyMap<string, { readonly output: Output; readonly target: OpenTarget }>,
+    private readonly onRows: OnRows,
+  ) {}
+
+  /** Opens every target, or none: one that cannot be opened closes those before it. */
+  static async open(
+    outputs: readonly Output[],
+    addresses: Readonly<Record<string, Address>>,
+    batch: Batch,
+    onRows: OnRows,
+  ): Promise<OpenOutputs> {
+    const targets: OpenTarget[] = [];
+    const byOutput = new Map<string, { output: Output; target: OpenTarget }>();
+    try {
+      for (const group of targetsOf(outputs, addresses)) {
+        const target = await sinkOf(group.address).open(group.address, group.outputs, batch);
+        targets.push(target);
+        for (const output of group.outputs) byOutput.set(output.name, { output, target });
+      }
+    } catch (error) {
+      for (const target of targets) await target.abort();
+      throw error;
+    }
+    const opened = new OpenOutputs(batch.id, targets, byOutput, onRows);
+    for (const { name } of outputs) opened.written.set(name, 0);
+    live.set(opened.key, opened);
+    return opened;
+  }
+
+  async write(name: string, rows: readonly Row[]): Promise<void> {
+    const open = this.byOutput.get(name);
+    if (open === undefined) throw new Error(`The output ${name} was not opened`);
+    const { written } = await open.target.write(name, rows);
+    this.written.set(name, (this.written.get(name) ?? 0) + written);
+    this.onRows(open.output, rows);
+  }
+
+  async commit(): Promise<void> {
+    live.delete(this.key);
+    let committed = 0;
+    try {
+      for (; committed < this.targets.length; committed += 1) await this.targets[committed]?.commit();
+    } catch (error) {
+      for (const target of this.targets.slice(committed)) await target.abort();
+      throw error;
+    }
+  }
+
+  async abort(): Promise<void> {
+    live.delete(this.key);
+    for (const target of this.targets) await target.abort();
+  }
+}
+
+const live = new Map<string, OpenOutputs>();
+
+/** Outputs with one address are one target where the connector can do that. */
+function targetsOf(outputs: readonly Output[], addresses: Readonly<Record<string, Address>>) {
+  const groups = new Map<string, { address: Address; outputs: Output[] }>();
+  for (const output of outputs) {
+    const address = addresses[output.name];
+    if (address === undefined) throw new Error(`The output ${output.name} has no address`);
+    const text = `${address.scheme}:${address.path}?${JSON.stringify(address.options)}`;
+    const group = groups.get(text);
+    if (group === undefined) groups.set(text, { address, outputs: [output] });
+    else if (sinkOf(address).shared) group.outputs.push(output);
+    else {
+      const others = group.outputs.map(({ name }) => name).join(", ");
+      throw new UsageError(`${output.name} and ${others} cannot both go to ${address.scheme}:${address.path}; send one elsewhere`);
+    }
+  }
+  return groups.values();
+}
+
+export class WriteOutput implements BatchWriter<Row> {
+  // Tried again is only what can be: within one transaction a failed write cannot be repeated on its own.
+  readonly options = { ...writeDefaults, batchRows: 2000, retries: 0 };
+  readonly counter: string;
+
+  constructor(
+    readonly output: string,
+    readonly batch: string,
+  ) {
+    this.counter = `written ${output}`;
+  }
+
+  async write(rows: readonly Row[]): Promise<void> {
+    const opened = live.get(this.batch);
+    if (opened === undefined) throw new Error(`The outputs of batch ${this.batch} are not open in this process`);
+    await opened.write(this.output, rows);
+  }
+}
+
+/** An output's end of the graph. */
+export function writeOutput(output: string, batch: string): PTransform<PCollection<Row>, void> {
+  return named(`write ${output}`, (rows: PCollection<Row>) => {
+    rows.apply(writeBatches("rows", new WriteOutput(output, batch)));
+  });
+}
+
+register("beamline/runners/direct/open-outputs", { WriteOutput });

@@ -1,0 +1,98 @@
+// What a run tells at its end: the same from every runner, and the object that --json prints.
+import { RunError } from "../schema/errors";
+import { type Row, type Table } from "../schema/table";
+import { type DeadLetter } from "../transforms";
+
+export interface Counts {
+  readonly read: number;
+  readonly ok: number;
+  readonly dead: number;
+  readonly dropped: number;
+  /** Of rows that were aggregated, those that were the same row again. */
+  readonly duplicate: number;
+  /** Rows behind the watermark; always 0 where time does not pass. */
+  readonly late: number;
+  readonly written: Readonly<Record<string, number>>;
+  /** Rows that a sink refused. */
+  readonly rejected: number;
+}
+
+export interface Report extends Counts {
+  readonly pipeline: string;
+  readonly runner: "direct";
+  readonly state: "done";
+  readonly seconds: number;
+  readonly recordsPerSecond: number;
+  readonly job: string;
+  readonly batch: string;
+}
+
+/** What is shown of a run beside its counts. */
+export interface Sample {
+  readonly deadReasons: readonly DeadReason[];
+  readonly firstRows: readonly { readonly output: string; readonly table: Table; readonly rows: readonly Row[] }[];
+}
+
+export interface DeadReason {
+  readonly reason: string;
+  readonly count: number;
+  readonly example: DeadLetter;
+}
+
+const SHOWN_ROWS = 5;
+
+/** Looks at rows on their way to the sinks: groups dead letters by reason, keeps the first rows of every other output. */
+export class Tasting {
+  private readonly reasons = new Map<string, { count: number; example: DeadLetter }>();
+  private readonly rows = new Map<string, { table: Table; rows: Row[] }>();
+
+  taste(output: string, table: Table, rows: readonly Row[]): void {
+    if (table.mode === "by-origin") {
+      for (const row of rows) this.tasteLetter(row as unknown as DeadLetter);
+      return;
+    }
+    const kept = this.rows.get(output) ?? { table, rows: [] };
+    this.rows.set(output, kept);
+    if (kept.rows.length < SHOWN_ROWS) kept.rows.push(...rows.slice(0, SHOWN_ROWS - kept.rows.length));
+  }
+
+  private tasteLetter(letter: DeadLetter): void {
+    const known = this.reasons.get(letter.reason);
+    if (known === undefined) this.reasons.set(letter.reason, { count: 1, example: letter });
+    else known.count += 1;
+  }
+
+  sample(): Sample {
+    const deadReasons = [...this.reasons]
+      .map(([reason, { count, example }]) => ({ reason, count, example }))
+      .sort((a, b) => b.count - a.count);
+    const firstRows = [...this.rows].map(([output, { table, rows }]) => ({ output, table, rows }));
+    return { deadReasons, firstRows };
+  }
+}
+
+/** Every record and row must be somewhere. A run whose counts do not add up has lost something, and must not commit. */
+export function checkCounts(counters: Readonly<Record<string, number>>, written: ReadonlyMap<string, number>): Counts {
+  const of = (name: string) => counters[name] ?? 0;
+  const counts = {
+    read: of("read"),
+    ok: of("ok"),
+    dead: of("dead"),
+    dropped: of("dropped"),
+    duplicate: of("duplicate"),
+    late: of("late"),
+    written: Object.fromEntries(written),
+    rejected: 0,
+  };
+  const cleaned = counts.ok + counts.dead + counts.dropped;
+  equal("records read", counts.read, "good, dead and dropped ones", cleaned);
+  const counted = of("aggregated") + counts.duplicate + counts.late;
+  equal("rows that came to be aggregated", of("to aggregate"), "aggregated, duplicate and late ones", counted);
+  for (const [output, rows] of written) equal(`rows for ${output}`, of(`written ${output}`), "written ones", rows);
+  return counts;
+}
+
+function equal(what: string, actual: number, parts: string, sum: number): void {
+  if (actual === sum) return;
+  throw new RunError(`The counts do not add up: ${actual} ${what}, but ${sum} ${parts}. Nothing was kept; please report this`);
+}

@@ -107,6 +107,7 @@ export class AddUp implements DoFn<Fields, PartOutputs> {
   private sessions?: Map<string, Open[]>;
   private seen?: Map<number, Map<string, IdSet>>;
   private held = 0;
+  private came = 0;
   private aggregated = 0;
   private duplicates = 0;
   private late = 0;
@@ -121,7 +122,7 @@ export class AddUp implements DoFn<Fields, PartOutputs> {
     this.sessions = new Map();
     this.seen = new Map();
     this.held = 0;
-    this.aggregated = this.duplicates = this.late = 0;
+    this.came = this.aggregated = this.duplicates = this.late = 0;
   }
 
   process(row: Fields, emit: Emitters<PartOutputs>): void {
@@ -135,7 +136,7 @@ export class AddUp implements DoFn<Fields, PartOutputs> {
     } else {
       for (const { start, end } of assign(window, time)) this.addTo(start, end, key, row, time, id, emit);
     }
-    if (this.aggregated >= REPORT_EVERY) this.report();
+    if (this.came >= REPORT_EVERY) this.report();
     if (this.held > MAX_HELD) this.flush(emit);
   }
 
@@ -148,6 +149,7 @@ export class AddUp implements DoFn<Fields, PartOutputs> {
     id: Id | null,
     emit: Emitters<PartOutputs>,
   ): void {
+    this.came += 1;
     if (end + this.plan.lateness <= this.watermark) {
       this.late += 1;
       emit.late(row);
@@ -227,10 +229,11 @@ export class AddUp implements DoFn<Fields, PartOutputs> {
   }
 
   private report(): void {
+    this.count?.("to aggregate", this.came);
     this.count?.("aggregated", this.aggregated);
     this.count?.("duplicate", this.duplicates);
     this.count?.("late", this.late);
-    this.aggregated = this.duplicates = this.late = 0;
+    this.came = this.aggregated = this.duplicates = this.late = 0;
   }
 
   finishBundle(emit: Emitters<PartOutputs>): void {
@@ -245,6 +248,7 @@ export class Gather implements DoFn<Fields, PartOutputs> {
   private watermark = Number.NEGATIVE_INFINITY;
   private gathered?: Map<string, { readonly key: string; readonly bounds: Bounds; readonly rows: Candidate[] }>;
   private held = 0;
+  private came = 0;
   private late = 0;
 
   constructor(
@@ -257,7 +261,7 @@ export class Gather implements DoFn<Fields, PartOutputs> {
     this.watermark = Number.NEGATIVE_INFINITY;
     this.gathered = new Map();
     this.held = 0;
-    this.late = 0;
+    this.came = this.late = 0;
   }
 
   process(row: Fields, emit: Emitters<PartOutputs>): void {
@@ -270,6 +274,7 @@ export class Gather implements DoFn<Fields, PartOutputs> {
       Object.fromEntries(this.fields.map((field) => [field, row[field]])),
     ];
     for (const bounds of assign(window, time)) {
+      this.came += 1;
       if (bounds.end + lateness <= this.watermark) {
         this.late += 1;
         emit.late(row);
@@ -293,8 +298,9 @@ export class Gather implements DoFn<Fields, PartOutputs> {
     for (const { key, bounds, rows } of this.gathered?.values() ?? []) emit.parts({ key, value: { rows } }, bounds);
     this.gathered?.clear();
     this.held = 0;
+    this.count?.("to aggregate", this.came);
     this.count?.("late", this.late);
-    this.late = 0;
+    this.came = this.late = 0;
   }
 
   finishBundle(emit: Emitters<PartOutputs>): void {

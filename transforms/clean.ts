@@ -14,7 +14,7 @@ import {
   type RunContext,
 } from "../beam";
 import { messageOf } from "../schema/errors";
-import { sizeOf, type SourceRecord } from "../schema/record";
+import { sizeOf, type Raw, type SourceRecord } from "../schema/record";
 import { DeadLetterGuard, type DeadLetter } from "./dead-letter";
 import { type FirstStep, type Step, type StepContext, type StepFunction, type StepResult } from "./step";
 
@@ -32,8 +32,8 @@ export class Clean implements DoFn<SourceRecord, Outputs> {
   readonly outputs = ["good", "bad"] as const;
   private chain?: { readonly name: string; readonly run: StepFunction<unknown, unknown> }[];
   private guard?: DeadLetterGuard;
-  private guarded?: string;
-  private readonly guards?: Map<string, DeadLetterGuard>;
+  private guarded: string | undefined;
+  private guards?: Map<string, DeadLetterGuard>;
   private count?: Count;
   private ok = 0;
   private dead = 0;
@@ -53,12 +53,14 @@ export class Clean implements DoFn<SourceRecord, Outputs> {
         ? { name: runnable.name, run: runnable }
         : { name: runnable.name, run: (value, context) => runnable.run(value, context) };
     });
-    this.guard = new DeadLetterGuard(this.run.deadLetterLimit, this.transform);
+    this.guards = new Map();
+    this.guarded = undefined;
     this.count = count;
     this.ok = this.dead = this.dropped = 0;
   }
 
   process(record: SourceRecord, emit: Emitters<Outputs>): void {
+    if (record.source !== this.guarded) this.guardOf(record.source);
     const bytes = typeof record.value === "string" ? record.value.length : record.value.byteLength;
     // A text has at least as many bytes as characters: only one that may be too long is measured.
     if (bytes * 3 > this.run.maxRecordBytes && sizeOf(record.value) > this.run.maxRecordBytes) {
@@ -94,10 +96,20 @@ export class Clean implements DoFn<SourceRecord, Outputs> {
     emit.good(value);
   }
 
+  /** Each source is judged by itself: a broken file among a hundred good ones is a broken file. */
+  private guardOf(source: string): void {
+    this.guarded = source;
+    const guards = this.guards as Map<string, DeadLetterGuard>;
+    let guard = guards.get(source);
+    if (guard === undefined) guards.set(source, (guard = new DeadLetterGuard(this.run.deadLetterLimit, this.transform)));
+    this.guard = guard;
+  }
+
   private bury(record: SourceRecord, step: string, reason: string, error: string, emit: Emitters<Outputs>): void {
     this.dead += 1;
     const { job, pipeline, version, batch, attempt } = this.run;
-    const { source, position, value, key } = record;
+    const { source, position, key } = record;
+    const value = detached(record.value);
     emit.bad({ job, source, position, step, reason, error, value, key, pipeline, version, batch, attempt });
     this.guard?.died(`${source}, ${position}: ${reason}${error === "" ? "" : ` (${error})`}`);
   }
@@ -112,6 +124,14 @@ export class Clean implements DoFn<SourceRecord, Outputs> {
   finishBundle(): void {
     this.report();
   }
+}
+
+/**
+ * A text of a record is a slice of the block that it was read in, and keeps all of it in memory. A letter lives until
+ * its batch is written, so it gets a text of its own.
+ */
+function detached(value: Raw): Raw {
+  return typeof value === "string" ? Buffer.from(value).toString() : value;
 }
 
 /** Runs every record through the steps. What the last step answers is `good`, what any of them refuses is `bad`. */

@@ -1,12 +1,14 @@
 // The usual first step: the record's text as an object that a zod schema has checked. NDJSON and CSV give the same.
 import { z } from "zod";
 import { register } from "../beam";
-import { dead, type StepContext, type StepObject, type StepResult } from "./step";
+import { quickCheckOf, type QuickCheck } from "./quick-check";
+import { dead, ok, type StepContext, type StepObject, type StepResult } from "./step";
 import { type Raw } from "../schema/record";
 import { messageOf } from "../schema/errors";
 
 export class Decode<T> implements StepObject<Raw, T> {
   readonly name = "decode";
+  private quick?: QuickCheck | null;
   constructor(readonly schema: z.ZodType<T>) {}
 
   run(value: Raw, { record }: StepContext): StepResult<T> {
@@ -21,8 +23,11 @@ export class Decode<T> implements StepObject<Raw, T> {
         return dead("not JSON", messageOf(error));
       }
     }
+    if (this.quick === undefined) this.quick = quickCheckOf(this.schema);
+    const quick = this.quick === null ? null : this.quick(parsed);
+    if (quick !== null) return ok(quick as T);
     const checked = this.schema.safeParse(parsed);
-    if (checked.success) return { kind: "ok", value: checked.data };
+    if (checked.success) return ok(checked.data);
     return dead("invalid", describe(checked.error));
   }
 }

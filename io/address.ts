@@ -3,7 +3,7 @@ import { distance } from "fastest-levenshtein";
 import { UsageError } from "../schema/errors";
 import { type Address } from "./connector";
 
-const FORM = /^([a-z][a-z0-9+.-]*):(.*)$/s;
+const FORM = /^([a-z][a-z0-9+.-]*):(.*)$/is;
 
 /** Takes a connector URI apart. */
 export function parseAddress(uri: string): Address {
@@ -12,7 +12,8 @@ export function parseAddress(uri: string): Address {
   if (match === null || (match[1]?.length ?? 0) < 2) {
     throw new UsageError(`“${uri}” is not a connector URI: it needs a scheme, such as file:${uri}`);
   }
-  const [, scheme = "", rest = ""] = match;
+  const [, name = "", rest = ""] = match;
+  const scheme = name.toLowerCase();
   const mark = rest.lastIndexOf("?");
   // A question mark is also a glob's sign for one character; options have the form name=value.
   const query = mark < 0 ? "" : rest.slice(mark + 1);

@@ -65,9 +65,19 @@ function unfit(table: Table, column: Column, value: unknown, wanted: string): Ru
 }
 
 function describe(value: unknown): string {
-  if (value === undefined) return "nothing there";
-  if (typeof value === "string") return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value);
-  if (typeof value === "object" && value !== null)
-    return Array.isArray(value) ? "a list" : `a ${value.constructor?.name}`;
-  return String(value);
+  switch (typeof value) {
+    case "undefined":
+      return "nothing there";
+    case "string":
+      return JSON.stringify(value.length > 40 ? `${value.slice(0, 40)}…` : value);
+    case "number":
+    case "bigint":
+    case "boolean":
+      return String(value);
+    case "object":
+      return value === null ? "null" : Array.isArray(value) ? "a list" : "an object";
+    case "function":
+    case "symbol":
+      return `a ${typeof value}`;
+  }
 }

@@ -2,17 +2,20 @@
 import { UsageError } from "../schema/errors";
 import { nearest } from "./address";
 import { type Address, type Connector, type SinkConnector, type SourceConnector } from "./connector";
+import type * as File from "./file/file";
+import type * as Sqlite from "./sqlite/sqlite";
+import type * as Stdout from "./stdout/stdout";
 
 /* eslint-disable @typescript-eslint/no-require-imports -- connectors load lazily, and synchronously so that jest can too */
 const connectors: Record<string, () => Connector> = {
-  file: () => (require("./file/file") as typeof import("./file/file")).file,
-  sqlite: () => (require("./sqlite/sqlite") as typeof import("./sqlite/sqlite")).sqlite,
-  stdout: () => (require("./stdout/stdout") as typeof import("./stdout/stdout")).stdout,
+  file: () => (require("./file/file") as typeof File).file,
+  sqlite: () => (require("./sqlite/sqlite") as typeof Sqlite).sqlite,
+  stdout: () => (require("./stdout/stdout") as typeof Stdout).stdout,
 };
 /* eslint-enable @typescript-eslint/no-require-imports */
 
 export function connectorOf(address: Address): Connector {
-  const load = connectors[address.scheme];
+  const load = Object.hasOwn(connectors, address.scheme) ? connectors[address.scheme] : undefined;
   if (load === undefined) {
     const known = Object.keys(connectors);
     const near = nearest(address.scheme, known);

@@ -115,14 +115,15 @@ function columnOf(name: string, type: z.ZodType): Column {
     if (declared !== undefined) return { name, type: declared, nullable, description };
     const { type: kind, innerType } = inner.def as { type: string; innerType?: z.ZodType };
     if (kind === "nullable" || kind === "optional") nullable = true;
-    else if (kind !== "default" && kind !== "readonly") return { name, type: plainType(name, inner), nullable, description };
+    else if (kind !== "default" && kind !== "readonly")
+      return { name, type: plainType(name, inner), nullable, description };
     if (innerType === undefined) throw new Error(`Column ${name}: ${kind} wraps nothing`);
     inner = innerType;
   }
 }
 
 function plainType(name: string, type: z.ZodType): ColumnType {
-  switch (type.def.type) {
+  switch (type.def.type as string) {
     case "string":
     case "enum":
     case "literal":
@@ -141,5 +142,5 @@ function plainType(name: string, type: z.ZodType): ColumnType {
 }
 
 function metaOf(type: z.ZodType): { column?: ColumnType; description?: string } {
-  return (type.meta() ?? {}) as { column?: ColumnType; description?: string };
+  return type.meta() ?? {};
 }

@@ -64,7 +64,8 @@ async function* copies(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   for await (const chunk of chunks) yield Buffer.from(chunk);
 }
 
-function readError(error: unknown, shown: string): Error {
+/** What a person is told when reading failed. */
+export function readError(error: unknown, shown: string): Error {
   if (error instanceof RunError || error instanceof UsageError) return error;
   const code = codeOf(error);
   switch (code) {

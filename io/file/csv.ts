@@ -57,7 +57,8 @@ export class CsvRows {
     if (oddQuotes) {
       const first = this.open[0] ?? line;
       const value = joined(this.open.map((part) => part.value));
-      if (fieldsOfRow(value) === null) {
+      // Bytes that are no text can still be one row: its quotes are ASCII whatever the rest is.
+      if (fieldsOfRow(typeof value === "string" ? value : Buffer.from(value).toString("latin1")) === null) {
         this.giveUp(rows);
         return;
       }

@@ -171,12 +171,11 @@ function rawOf(bytes: Buffer): Raw {
   return isUtf8(bytes) ? bytes.toString("utf8") : new Uint8Array(bytes);
 }
 
-/** A line cut at its limit may end inside a character: without that part the rest is still text. */
+/** A line cut at its limit may end inside a character: without that part it is text, if it was text before. */
 function atCharacterEnd(bytes: Buffer): Buffer {
-  for (let less = 1; less <= 3 && less < bytes.length; less += 1) {
-    const byte = bytes[bytes.length - less] ?? 0;
-    if (byte >= 0xc0) return isUtf8(bytes) ? bytes : bytes.subarray(0, -less);
-    if (byte < 0x80) break;
+  for (let less = 0; less <= 3; less += 1) {
+    const whole = bytes.subarray(0, bytes.length - less);
+    if (isUtf8(whole)) return whole;
   }
   return bytes;
 }

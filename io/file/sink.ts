@@ -112,7 +112,7 @@ class OutputFile {
     const format = asked ?? formatOfName(shown);
     if (openTargets.has(target)) {
       throw new UsageError(
-        `${shown} is asked for by two outputs: give each its own, such as --to ${output.name}=file:…`,
+        `${shown} is asked for by two outputs: give each its own, such as --to ${output.name}=file:…, or all a directory: file:out/`,
       );
     }
     openTargets.add(target);
@@ -216,7 +216,7 @@ async function syncDirectory(directory: string): Promise<void> {
 
 function writeError(error: unknown, shown: string): Error {
   if (error instanceof RunError || error instanceof UsageError) return error;
-  switch (codeOf(error)) {
+  switch (codeOf(error) ?? "") {
     case "EACCES":
     case "EPERM":
     case "EROFS":

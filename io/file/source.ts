@@ -1,13 +1,12 @@
 // Reads files: NDJSON or CSV, plain or gzip, one file or all that match a pattern. Every file is one range.
-import { constants } from "node:fs";
-import { access, stat } from "node:fs/promises";
+import { open, stat } from "node:fs/promises";
 import path from "node:path";
 import { glob, isDynamicPattern } from "tinyglobby";
 import { codeOf, messageOf, UsageError } from "../../schema/errors";
 import { type Range, type SourceRecord } from "../../schema/record";
 import { type Address, type SourceConnector } from "../connector";
 import { localPath, shownPath, withForwardSlashes } from "../local-path";
-import { chunksOf } from "./chunks";
+import { chunksOf, readError } from "./chunks";
 import { CsvRows } from "./csv";
 import { formatOfName, formatOption } from "./format";
 import { LineSplitter } from "./lines";
@@ -92,12 +91,15 @@ async function exists(file: string): Promise<boolean> {
 }
 
 async function checkReadable(file: string, shown: string): Promise<void> {
-  if ((await stat(file)).isDirectory()) {
+  const there = await stat(file);
+  if (there.isDirectory()) {
     throw new UsageError(`${shown} is a directory: name the files in it, such as file:${shown}/*.ndjson`);
   }
+  // A pipe gives its bytes once, and opening it would wait for whoever writes to it.
+  if (!there.isFile()) return;
   try {
-    await access(file, constants.R_OK);
-  } catch {
-    throw new UsageError(`${shown} may not be read: change its permissions, or run as a user who may`);
+    await (await open(file, "r")).close();
+  } catch (error) {
+    throw readError(error, shown);
   }
 }

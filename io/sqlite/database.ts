@@ -1,4 +1,5 @@
 // SQLite as this connector needs it, over Node's own module where there is one, else over the package libsql.
+import { types } from "node:util";
 import { codeOf, messageOf, UsageError } from "../../schema/errors";
 
 /** Never a boolean or undefined: one of the two drivers ends the process on them. */
@@ -90,12 +91,29 @@ function libsql(): OpenNative {
   try {
     // eslint-disable-next-line @typescript-eslint/no-require-imports -- optional, and not needed where Node has its own
     const Constructor = require("libsql") as new (file: string) => Native;
-    return (file) => new Constructor(file);
+    return (file) => {
+      const database = new Constructor(file);
+      return {
+        exec: (sql) => database.exec(sql),
+        prepare(sql) {
+          const statement = database.prepare(sql);
+          return { run: (values) => statement.run(values), all: (values) => statement.all(values).map(withBytes) };
+        },
+        close: () => database.close(),
+      };
+    };
   } catch (error) {
     throw new UsageError(
       `SQLite needs Node 22.13 or later, or one package more: npm install libsql (${messageOf(error).split("\n")[0]})`,
     );
   }
+}
+
+/** Gives blobs as Uint8Array, as Node's own module does; libsql gives the ArrayBuffer beneath. */
+function withBytes(row: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(row).map(([name, value]) => [name, types.isArrayBuffer(value) ? new Uint8Array(value) : value]),
+  );
 }
 
 function guard(open: () => Native): Database {

@@ -1,4 +1,5 @@
 // Writes rows of one table, each taking the place of the row with its key.
+import { RunError } from "../../schema/errors";
 import { type Column, type Row, type Table } from "../../schema/table";
 import { cellOf } from "../cell";
 import { type Database, type Statement, type SqlValue } from "./database";
@@ -54,6 +55,12 @@ function upsertSql(table: Table, rows: number): string {
 function valueOf(table: Table, column: Column, row: Row): SqlValue {
   const cell = cellOf(table, column, row);
   if (typeof cell === "boolean") return cell ? 1 : 0;
+  if (typeof cell === "bigint" && !Number.isSafeInteger(Number(cell))) {
+    // SQLite has room for it, but most programs that read the table in JavaScript would get another number.
+    throw new RunError(
+      `Column ${column.name} of ${table.name} has ${cell} in a row: in SQLite whole numbers go up to 2^53`,
+    );
+  }
   // Many programs end a text at its first NUL; as a blob its bytes are safe, and bytes are what the column is for.
   if (column.type.kind === "bytes" && typeof cell === "string" && cell.includes("\0")) return Buffer.from(cell);
   return cell;

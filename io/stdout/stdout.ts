@@ -21,7 +21,8 @@ export function printTo(stream: Writable): SinkConnector {
       };
       stream.on("error", onError);
       const close = async (): Promise<void> => {
-        stream.off("error", onError);
+        // A stream that failed says so once more a moment later, which would end the process if nobody listened.
+        if (failure === null) stream.off("error", onError);
       };
       return {
         async write(name, rows) {

@@ -135,7 +135,7 @@ export function orderDataChannel(): void {
       let channel = this.dataChannels.get(endpoint);
       if (channel === undefined) this.dataChannels.set(endpoint, (channel = new OrderedDataChannel(endpoint, this.id)));
       return channel;
-    } as Worker["getDataChannel"];
+    };
 
     const source = DataSourceOperator.prototype;
     const start = source.startBundle;

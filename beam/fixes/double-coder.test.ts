@@ -23,7 +23,7 @@ function copied(what: () => void): number {
       super(...args);
       bytes += this.byteLength;
     }
-  } as typeof real;
+  };
   try {
     what();
   } finally {

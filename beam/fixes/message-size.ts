@@ -17,6 +17,6 @@ class UnlimitedClient extends grpc.Client {
 export function liftMessageLimit(): void {
   for (const client of [BeamFnControlClient, BeamFnDataClient, BeamFnStateClient]) {
     // The SDK has bound the classes where it uses them, but super() looks up the parent at each call.
-    once(client, "message-size", () => Object.setPrototypeOf(client, UnlimitedClient));
+    once(client, "message-size", () => void Object.setPrototypeOf(client, UnlimitedClient));
   }
 }

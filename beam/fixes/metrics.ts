@@ -51,7 +51,7 @@ function decoder(payload: Uint8Array): () => number {
 // The SDK keeps the classes of its metrics to itself.
 function sample(kind: string): ScopedCell {
   const spec = { name: "sample", metricType: `beam:metric:user:${kind}:v1` };
-  return new MetricsContainer().getMetric(undefined, undefined, spec) as unknown as ScopedCell;
+  return new MetricsContainer().getMetric(undefined, undefined, spec);
 }
 
 const prototypeOf = <T extends object>(value: object) => Object.getPrototypeOf(value) as T;

@@ -154,6 +154,10 @@ export class FakeRunner {
     return worker;
   }
 
+  async hangUp(): Promise<void> {
+    (await this.control.promise).end();
+  }
+
   stop(): void {
     for (const worker of this.workers) {
       worker.controlClient.close();

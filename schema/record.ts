@@ -28,14 +28,6 @@ export interface Range {
   readonly detail: Readonly<Record<string, string | number | boolean | null>>;
 }
 
-/**
- * The same value with memory of its own. A source cuts a record's text out of a large piece, and a text that is kept
- * keeps that whole piece alive: whoever holds on to a few records of many takes them through here first.
- */
-export function ownCopy(value: Raw): Raw {
-  return typeof value === "string" ? Buffer.from(value).toString() : value;
-}
-
 /** Length in bytes of a record's value as it was read. */
 export function sizeOf(value: Raw): number {
   return typeof value === "string" ? Buffer.byteLength(value) : value.byteLength;

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { z } from "zod";
 import { parseDecimal } from "./decimal";
-import { ownCopy, sizeOf } from "./record";
+import { sizeOf } from "./record";
 import { date, decimal, positiveDecimal, raw, tableOf, timestamp } from "./table";
 
 describe("the table of a model", () => {
@@ -123,11 +123,5 @@ describe("a record's value", () => {
   it("has the length of its bytes", () => {
     expect(sizeOf("ü")).toBe(2);
     expect(sizeOf(new Uint8Array(3))).toBe(3);
-  });
-
-  it("can be copied so that nothing else stays with it", () => {
-    for (const text of ["", "ascii", "ü€😀\0"]) expect(ownCopy(text)).toBe(text);
-    const bytes = new Uint8Array([255]);
-    expect(ownCopy(bytes)).toEqual(bytes);
   });
 });

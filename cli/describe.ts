@@ -48,10 +48,17 @@ export function describe(pipeline: Pipeline): string {
   const heading = (text: string) => ["", paint.bold(text)];
   const lines = [`${paint.bold(pipeline.name)}: ${pipeline.summary} (version ${pipeline.version})`];
   for (const [name, { model, from }] of Object.entries(pipeline.inputs)) {
-    lines.push(...heading(`Input ${name}`), `  read from ${from} unless --from says otherwise`, ...table(fieldsOf(model)));
+    lines.push(
+      ...heading(`Input ${name}`),
+      `  read from ${from} unless --from says otherwise`,
+      ...table(fieldsOf(model)),
+    );
   }
   for (const [name, { table: output }] of Object.entries(pipeline.outputs)) {
-    const columns = output.columns.map((column) => [column.name, `${typeText(column)}${column.description === "" ? "" : ` — ${column.description}`}`] as const);
+    const columns = output.columns.map(
+      (column) =>
+        [column.name, `${typeText(column)}${column.description === "" ? "" : ` — ${column.description}`}`] as const,
+    );
     lines.push(...heading(`Output ${name}: table ${output.name}`), `  ${delivery(output)}`, ...table(columns));
   }
   const parameters = parametersOf(pipeline.params);
@@ -75,7 +82,11 @@ export function describeJson(pipeline: Pipeline): unknown {
       table: output.name,
       key: output.key,
       delivery: delivery(output),
-      columns: output.columns.map((column) => ({ name: column.name, type: typeText(column), description: column.description })),
+      columns: output.columns.map((column) => ({
+        name: column.name,
+        type: typeText(column),
+        description: column.description,
+      })),
     })),
     parameters: parametersOf(pipeline.params),
     graph: graphLines(pipeline),

@@ -12,11 +12,32 @@ export const VERBS = {
 export type Verb = keyof typeof VERBS;
 export const verbs = Object.keys(VERBS) as Verb[];
 
-const SWITCHES: [string, string][] = [
-  ["--json", "print one JSON object at the end, on stdout"],
-  ["--debug", "show the stack of an error"],
-  ["--help", "show this"],
+const JSON_SWITCH: Switch = ["json", "print one JSON object at the end, on stdout"];
+const EVERYWHERE: readonly Switch[] = [
+  ["debug", "show the stack of an error"],
+  ["help", "show this"],
 ];
+const OF_VERB: Readonly<Record<Verb, readonly Switch[]>> = {
+  run: [JSON_SWITCH],
+  list: [JSON_SWITCH],
+  describe: [JSON_SWITCH],
+  init: [["no-install", "write the files only, without npm install"]],
+};
+type Switch = readonly [flag: string, description: string];
+
+/** The flags of a verb that stand alone. */
+export const switchesOf = (verb: Verb): string[] => [...OF_VERB[verb], ...EVERYWHERE].map(([flag]) => flag);
+
+const switchLines = (verb: Verb): string[] =>
+  table([...OF_VERB[verb], ...EVERYWHERE].map(([flag, description]) => [`--${flag}`, description]));
+
+/** How each verb is written. */
+export const usages: Readonly<Record<Verb, string>> = {
+  run: "run [pipeline] [flags]",
+  list: "list [--json]",
+  describe: "describe <pipeline> [--json]",
+  init: "init [name] [--no-install]",
+};
 
 /** The command as the reader calls it. */
 export function commandName(): string {
@@ -37,15 +58,14 @@ export function generalHelp(pipelines: readonly Pipeline[]): string {
     "",
     "Flags of every run:",
     ...flagLines(parametersOf(RunOptions)),
-    ...table(SWITCHES),
+    ...switchLines("run"),
     "",
     `${commandName()} run <pipeline> --help shows the flags of one pipeline.`,
   ].join("\n");
 }
 
 export function verbHelp(verb: Verb, pipeline: Pipeline | null): string {
-  const usage = { run: "run [pipeline] [flags]", list: "list [--json]", describe: "describe <pipeline> [--json]", init: "init [name]" };
-  const lines = [`${commandName()} ${usage[verb]}`, "", `${VERBS[verb][0]?.toUpperCase()}${VERBS[verb].slice(1)}.`];
+  const lines = [`${commandName()} ${usages[verb]}`, "", `${VERBS[verb][0]?.toUpperCase()}${VERBS[verb].slice(1)}.`];
   if (verb === "run") {
     if (pipeline !== null) {
       lines.push("", `${pipeline.name}: ${pipeline.summary}`);
@@ -54,7 +74,7 @@ export function verbHelp(verb: Verb, pipeline: Pipeline | null): string {
     }
     lines.push("", "Flags of every run:", ...flagLines(parametersOf(RunOptions)));
   }
-  lines.push("", ...table(verb === "init" ? SWITCHES.slice(1) : SWITCHES));
+  lines.push("", ...switchLines(verb));
   return lines.join("\n");
 }
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 // The command. It turns words into a request, gives that to a runner, and prints what comes back.
+import v8 from "node:v8";
 import fs from "node:fs";
 import { parseEnv } from "node:util";
 import { catalog } from "../pipelines/catalog";
@@ -11,12 +12,16 @@ import { runBatch } from "../runners/direct/run-batch";
 import { RunOptions } from "../runners/run-options";
 import { messageOf, RunError, UsageError } from "../schema/errors";
 import { describe, describeJson } from "./describe";
-import { commandName, generalHelp, table, verbHelp, verbs, type Verb } from "./help";
+import { commandName, generalHelp, switchesOf, table, usages, verbHelp, verbs, type Verb } from "./help";
 import { init } from "./init";
 import { ownPipelines } from "./own-pipelines";
 import { parametersOf, readParameters, type Said } from "./parameters";
 import { print, printReport, Progress } from "./screen";
 import { namesIn, sortWords, splitWords, type Word } from "./words";
+
+// Records die young, but what outlives two of the collector's rounds waits for a third that comes only when the heap has
+// grown by half and more. Letting it grow less between them halves the memory of a long run for 3 % of its time.
+v8.setFlagsFromString("--heap-growing-percent=30");
 
 const DONE = 0;
 const FAILED = 1;
@@ -28,21 +33,24 @@ async function main(args: readonly string[]): Promise<number> {
   const own = ownPipelines(process.cwd());
   const pipelines = [...own, ...catalog.filter(({ name }) => !own.some((pipeline) => pipeline.name === name))];
   const { verb, pipeline, rest } = choose(words, pipelines, own);
-  const parameters = verb === "run" ? [...parametersOf(RunOptions), ...parametersOf((pipeline as Pipeline).params)] : [];
-  const { names, said } = sortWords(words, parameters);
+  const parameters =
+    verb === "run" ? [...parametersOf(RunOptions), ...parametersOf((pipeline as Pipeline).params)] : [];
+  const { names, said } = sortWords(words, parameters, switchesOf(verb));
   if (said.has("help")) {
     process.stdout.write(`${rest.verb === null ? generalHelp(pipelines) : verbHelp(verb, pipeline)}\n`);
     return DONE;
   }
   const extra = names.slice(rest.used);
-  if (verb !== "init" && extra.length > 0) throw new UsageError(`“${extra[0]}” is too much: ${commandName()} ${verb} takes one name`);
+  if (verb !== "init" && extra.length > 0)
+    throw new UsageError(`“${extra[0]}” is too much: ${commandName()} ${usages[verb]}`);
   switch (verb) {
     case "list":
       return list(pipelines, said);
     case "describe":
       return show(pipeline as Pipeline, said);
     case "init":
-      return init(process.cwd(), extra);
+      await init(process.cwd(), extra, !said.has("no-install"));
+      return DONE;
     case "run":
       return run(pipeline as Pipeline, said);
   }
@@ -59,7 +67,8 @@ function choose(words: readonly Word[], pipelines: readonly Pipeline[], own: rea
   const rest = { verb: first ?? null, used };
   if (verb === "list" || verb === "init") return { verb, pipeline: null, rest: { ...rest, used: 1 } };
   if (name === undefined) {
-    if (verb === "describe" && !wantsHelp(words)) throw new UsageError(`describe what? ${commandName()} describe ${pipelines[0]?.name}`);
+    if (verb === "describe" && !wantsHelp(words))
+      throw new UsageError(`describe what? ${commandName()} describe ${pipelines[0]?.name}`);
     return { verb, pipeline: usual(pipelines, own), rest };
   }
   const pipeline = pipelines.find((known) => known.name === name);
@@ -67,7 +76,9 @@ function choose(words: readonly Word[], pipelines: readonly Pipeline[], own: rea
   const known = [...pipelines.map((candidate) => candidate.name), ...(isVerb ? [] : verbs)];
   const near = nearest(name, known);
   const what = isVerb ? "pipeline" : "verb or pipeline";
-  throw new UsageError(`There is no ${what} “${name}”${near === null ? `; ${commandName()} list shows all` : `: did you mean “${near}”?`}`);
+  throw new UsageError(
+    `There is no ${what} “${name}”${near === null ? `; ${commandName()} list shows all` : `: did you mean “${near}”?`}`,
+  );
 }
 
 const wantsHelp = (words: readonly Word[]) => words.some(({ kind, text }) => kind !== "name" && text === "help");
@@ -111,7 +122,9 @@ async function run(pipeline: Pipeline, said: Said): Promise<number> {
       onProgress: (counters) => progress.update(counters),
     });
     progress.clear();
-    const places = Object.fromEntries(Object.entries(outputs).map(([name, { scheme, path }]) => [name, `${scheme}:${path}`]));
+    const places = Object.fromEntries(
+      Object.entries(outputs).map(([name, { scheme, path }]) => [name, `${scheme}:${path}`]),
+    );
     printReport(report, places);
     printNextSteps(pipeline, places);
     if (said.has("json")) {
@@ -165,7 +178,8 @@ main(process.argv.slice(2)).then(
     const isTheirs = error instanceof UsageError;
     print(`${isTheirs ? "" : "Failed: "}${messageOf(error)}`);
     if (process.argv.includes("--debug")) print((error as Error).stack ?? "");
-    else if (!isTheirs && !(error instanceof RunError)) print("Run it again with --debug to see where, and please report it.");
+    else if (!isTheirs && !(error instanceof RunError))
+      print("Run it again with --debug to see where, and please report it.");
     process.exitCode = isTheirs ? WRONG_USAGE : FAILED;
   },
 );

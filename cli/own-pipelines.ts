@@ -26,7 +26,8 @@ export function ownPipelines(directory: string): Pipeline[] {
   if (settings.beamline === undefined) return [];
   const patterns = [settings.beamline.pipelines].flat();
   const found = globSync(patterns, { cwd: path.dirname(file), absolute: true, ignore: ["**/*.test.*", "**/*.d.ts"] });
-  if (found.length === 0) throw new UsageError(`${file}: no file matches ${patterns.join(", ")} for “beamline.pipelines”`);
+  if (found.length === 0)
+    throw new UsageError(`${file}: no file matches ${patterns.join(", ")} for “beamline.pipelines”`);
   return found.sort().flatMap(pipelinesIn);
 }
 
@@ -45,6 +46,9 @@ function pipelinesIn(file: string): Pipeline[] {
     return Object.values(require(file) as Record<string, unknown>).filter(isPipeline);
     /* eslint-enable @typescript-eslint/no-require-imports */
   } catch (error) {
-    throw Object.assign(new RunError(`${path.relative(process.cwd(), file)} could not be loaded: ${messageOf(error)}`), { cause: error });
+    throw Object.assign(
+      new RunError(`${path.relative(process.cwd(), file)} could not be loaded: ${messageOf(error)}`),
+      { cause: error },
+    );
   }
 }

@@ -40,7 +40,13 @@ function parameterOf(key: string, outer: z.ZodType): Parameter {
   let choices: readonly string[] = [];
   for (let type: z.ZodType | undefined = outer; type !== undefined;) {
     meta = { ...type.meta(), ...meta };
-    const def = type.def as { type: string; innerType?: z.ZodType; in?: z.ZodType; element?: z.ZodType; defaultValue?: unknown };
+    const def = type.def as {
+      type: string;
+      innerType?: z.ZodType;
+      in?: z.ZodType;
+      element?: z.ZodType;
+      defaultValue?: unknown;
+    };
     if (def.type === "default") usual ??= def.defaultValue;
     if (def.type === "array") repeated = true;
     if (def.type === "number") kind = "number";
@@ -84,7 +90,8 @@ export function readParameters<Model extends z.ZodObject>(
     const byFlag = said.get(parameter.flag);
     const byEnvironment = environment[parameter.environment];
     if (byFlag !== undefined) {
-      if (!parameter.repeated && byFlag.length > 1) throw new UsageError(`--${parameter.flag} is given ${byFlag.length} times`);
+      if (!parameter.repeated && byFlag.length > 1)
+        throw new UsageError(`--${parameter.flag} is given ${byFlag.length} times`);
       raw[parameter.key] = parameter.repeated ? byFlag : fromText(parameter, byFlag[0] ?? "");
       saidBy.set(parameter.key, `--${parameter.flag} ${byFlag.join(", ")}`);
     } else if (byEnvironment !== undefined && byEnvironment !== "") {

@@ -54,10 +54,16 @@ export class Progress {
 }
 
 /** The summary of a run. */
-export function printReport(report: Report & { readonly sample: Sample }, places: Readonly<Record<string, string>>): void {
+export function printReport(
+  report: Report & { readonly sample: Sample },
+  places: Readonly<Record<string, string>>,
+): void {
   const { sample } = report;
-  const time = report.seconds < 10 ? `${report.seconds.toFixed(2)} s` : formatDuration(Math.round(report.seconds) * 1000);
-  print(`${paint.green("✓")} ${paint.bold(report.pipeline)} done in ${time}, ${records(report.recordsPerSecond, "record")}/s`);
+  const time =
+    report.seconds < 10 ? `${report.seconds.toFixed(2)} s` : formatDuration(Math.round(report.seconds) * 1000);
+  print(
+    `${paint.green("✓")} ${paint.bold(report.pipeline)} done in ${time}, ${records(report.recordsPerSecond, "record")}/s`,
+  );
   print("");
   const lines: [string, string][] = [["read", records(report.read, "record")]];
   if (report.dropped > 0) lines.push(["dropped", records(report.dropped, "record")]);
@@ -67,7 +73,9 @@ export function printReport(report: Report & { readonly sample: Sample }, places
   for (const [label, text] of lines) print(`  ${label.padEnd(10)} ${text}`);
   for (const { reason, count, example } of sample.deadReasons) {
     const value = typeof example.value === "string" ? example.value : inspect(Buffer.from(example.value));
-    print(`    ${amount(count).padStart(6)} × ${reason} — ${example.source}, ${amount(example.position)}: ${harmless(example.error, 90)}`);
+    print(
+      `    ${amount(count).padStart(6)} × ${reason} — ${example.source}, ${amount(example.position)}: ${harmless(example.error, 90)}`,
+    );
     print(paint.dim(`             ${harmless(value, 100)}`));
   }
   for (const [output, rows] of Object.entries(report.written)) {
@@ -87,13 +95,17 @@ export function tableText(table: Table, rows: readonly Row[]): string {
     const width = Math.max(name.length, ...cells.map((row) => row[at]?.length ?? 0));
     return { name, width };
   });
-  const line = (texts: readonly string[]) => `  ${texts.map((text, at) => text.padEnd(columns[at]?.width ?? 0)).join("  ")}`.trimEnd();
+  const line = (texts: readonly string[]) =>
+    `  ${texts.map((text, at) => text.padEnd(columns[at]?.width ?? 0)).join("  ")}`.trimEnd();
   return [paint.dim(line(columns.map(({ name }) => name))), ...cells.map(line)].join("\n");
 }
 
 function cellText(cell: Cell): string {
   if (cell === null) return "";
-  return harmless(cell instanceof Uint8Array ? inspect(Buffer.from(cell)) : String(cell).replace(/:(\d\d)\.000Z$/, ":$1Z"), 24);
+  return harmless(
+    cell instanceof Uint8Array ? inspect(Buffer.from(cell)) : String(cell).replace(/:(\d\d)\.000Z$/, ":$1Z"),
+    24,
+  );
 }
 
 export { paint };

@@ -33,12 +33,10 @@ export function splitWords(args: readonly string[]): Word[] {
   return words;
 }
 
-/** Flags that stand alone, whatever the verb. */
-const SWITCHES = ["help", "json", "debug", "yes"];
-
 /** The names among the words, before it is known which pipeline's flags there are: `parameters` are all there could be. */
 export function namesIn(words: readonly Word[], parameters: readonly Parameter[]): string[] {
-  const takesValue = (flag: string) => parameters.some((parameter) => parameter.flag === flag && parameter.kind !== "boolean");
+  const takesValue = (flag: string) =>
+    parameters.some((parameter) => parameter.flag === flag && parameter.kind !== "boolean");
   return words
     .filter(({ kind }, at) => {
       const before = words[at - 1];
@@ -47,9 +45,13 @@ export function namesIn(words: readonly Word[], parameters: readonly Parameter[]
     .map(({ text }) => text);
 }
 
-/** Names, and what was said by flags. A flag that is not known is a mistake, with the nearest one that is. */
-export function sortWords(words: readonly Word[], parameters: readonly Parameter[]): { names: string[]; said: Said } {
-  const known = [...parameters.map((parameter) => parameter.flag), ...SWITCHES];
+/** Names, and what was said by flags; `switches` are the flags that stand alone. A flag that is not known is a mistake, with the nearest one that is. */
+export function sortWords(
+  words: readonly Word[],
+  parameters: readonly Parameter[],
+  switches: readonly string[],
+): { names: string[]; said: Said } {
+  const known = [...parameters.map((parameter) => parameter.flag), ...switches];
   const names: string[] = [];
   const said = new Map<string, string[]>();
   const say = (flag: string, value: string) => said.set(flag, [...(said.get(flag) ?? []), value]);
@@ -61,7 +63,9 @@ export function sortWords(words: readonly Word[], parameters: readonly Parameter
     }
     if (!known.includes(word.text)) {
       const near = nearest(word.text, known);
-      throw new UsageError(`There is no flag --${word.text}${near === null ? "; --help lists all" : `: did you mean --${near}?`}`);
+      throw new UsageError(
+        `There is no flag --${word.text}${near === null ? "; --help lists all" : `: did you mean --${near}?`}`,
+      );
     }
     const parameter = parameters.find(({ flag }) => flag === word.text);
     if (parameter === undefined || parameter.kind === "boolean") {
@@ -73,7 +77,8 @@ export function sortWords(words: readonly Word[], parameters: readonly Parameter
       continue;
     }
     const next = words[at + 1];
-    if (next === undefined || next.kind !== "name") throw new UsageError(`--${word.text} needs a value: --${word.text} ${parameter.value}`);
+    if (next === undefined || next.kind !== "name")
+      throw new UsageError(`--${word.text} needs a value: --${word.text} ${parameter.value}`);
     say(word.text, next.text);
     at += 1;
   }

@@ -49,8 +49,8 @@ export interface OpenTarget {
 export interface SinkConnector {
   /** In a few words, what happens to rows when a batch is run again. */
   readonly delivery: string;
-  /** True when several outputs with this address are one target: tables of one database. */
-  readonly shared: boolean;
+  /** One text for the place that an address means, however it is written. Outputs of one place are opened together. */
+  place(address: Address): string;
   open(address: Address, outputs: readonly Output[], batch: Batch): Promise<OpenTarget>;
 }
 

@@ -1,6 +1,8 @@
 // Paths that people write behind `file:` and `sqlite:`, and how they are shown again.
+import { mkdir, stat } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
+import { codeOf } from "../schema/errors";
 
 /** The absolute path of what stands behind a scheme: relative to the working directory, `~/…`, `///absolute`, `C:\…`. */
 export function localPath(written: string): string {
@@ -21,4 +23,29 @@ export function shownPath(absolute: string): string {
 
 export function withForwardSlashes(text: string): string {
   return path.sep === "\\" ? text.replaceAll("\\", "/") : text;
+}
+
+/**
+ * Makes a directory and those above it. Not by mkdir's own `recursive`, which never comes back on Linux when a parent
+ * exists but takes no children, as in /proc.
+ */
+export async function makeDirectory(directory: string): Promise<void> {
+  const missing: string[] = [];
+  for (let at = directory; !(await isDirectory(at)); at = path.dirname(at)) {
+    missing.unshift(at);
+    if (path.dirname(at) === at) break;
+  }
+  for (const at of missing) {
+    await mkdir(at).catch(async (error: unknown) => {
+      // Somebody else may have made it just now.
+      if (codeOf(error) !== "EEXIST" || !(await isDirectory(at))) throw error;
+    });
+  }
+}
+
+async function isDirectory(place: string): Promise<boolean> {
+  return stat(place).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
 }

@@ -1,4 +1,6 @@
 // Which input is read from where, and which output is written where, from what was said on the command line.
+import fs from "node:fs";
+import { localPath } from "../io/local-path";
 import { parseAddress, suggestion } from "../io/address";
 import { type Address } from "../io/connector";
 import { type Pipeline } from "../pipelines/definition";
@@ -50,7 +52,14 @@ export function outputAddresses(pipeline: Pipeline, to: readonly string[]): Reco
 function besideRows(uri: string, name: string): string {
   const { scheme, path } = parseAddress(uri);
   if (scheme === "stdout") return `file:data/${name}.ndjson`;
-  if (scheme !== "file") return uri;
+  // A database takes the letters beside the rows, and so does a directory of files.
+  if (
+    scheme !== "file" ||
+    /[\\/]$/.test(path) ||
+    fs.statSync(localPath(path), { throwIfNoEntry: false })?.isDirectory()
+  ) {
+    return uri;
+  }
   const [, stem = path] = /^(.*?)(\.[^./\\]+){1,2}$/.exec(path) ?? [];
   return `file:${stem}.${name}.ndjson`;
 }
@@ -67,7 +76,8 @@ function choose(
   for (const text of texts) {
     const { name, uri } = split(text);
     if (name === null) {
-      if (rest !== null) throw new UsageError(`${flag} is given twice (${rest}, ${uri}): say which ${what}, ${flag} ${names[0]}=${uri}`);
+      if (rest !== null)
+        throw new UsageError(`${flag} is given twice (${rest}, ${uri}): say which ${what}, ${flag} ${names[0]}=${uri}`);
       rest = uri;
     } else if (!names.includes(name)) {
       throw new UsageError(`${pipeline.name} has no ${what} “${name}”: ${suggestion(name, names)}`);

@@ -24,7 +24,12 @@ export async function planAll(
     const planned = await sourceOf(address).plan(address);
     ranges[name] = as === null ? planned : planned.map((range) => ({ ...range, source: as }));
   }
-  const covered = Object.values(ranges).flat().map(({ source, from, to }) => ({ source, from, to }));
-  const batch = createHash("sha256").update(canonicalJson({ ...work, covered })).digest("hex").slice(0, 12);
+  const covered = Object.values(ranges)
+    .flat()
+    .map(({ source, from, to }) => ({ source, from, to }));
+  const batch = createHash("sha256")
+    .update(canonicalJson({ ...work, covered }))
+    .digest("hex")
+    .slice(0, 12);
   return { batch, batchTime, ranges };
 }

@@ -94,5 +94,7 @@ export function checkCounts(counters: Readonly<Record<string, number>>, written:
 
 function equal(what: string, actual: number, parts: string, sum: number): void {
   if (actual === sum) return;
-  throw new RunError(`The counts do not add up: ${actual} ${what}, but ${sum} ${parts}. Nothing was kept; please report this`);
+  throw new RunError(
+    `The counts do not add up: ${actual} ${what}, but ${sum} ${parts}. Nothing was kept; please report this`,
+  );
 }

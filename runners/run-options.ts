@@ -14,7 +14,11 @@ export const RunOptions = z.object({
     .default([])
     .describe("where to write: URI for all outputs, or output=URI for one; else sqlite:data/app.db")
     .meta({ value: "URI" }),
-  job: z.string().min(1).optional().describe("name of the job, under which dead letters are kept; else the pipeline's name"),
+  job: z
+    .string()
+    .min(1)
+    .optional()
+    .describe("name of the job, under which dead letters are kept; else the pipeline's name"),
   "dead-letter-share": z
     .number()
     .min(0)
@@ -27,7 +31,11 @@ export const RunOptions = z.object({
     .default(1000)
     .describe("the run fails when more than so many records in a row cannot be used"),
   "dead-letter-sample": z.int().nonnegative().default(100).describe("records to see before either limit counts"),
-  "max-record-bytes": z.int().positive().default(1_048_576).describe("a longer record is not parsed, but a dead letter"),
+  "max-record-bytes": z
+    .int()
+    .positive()
+    .default(1_048_576)
+    .describe("a longer record is not parsed, but a dead letter"),
   "batch-time": z.iso
     .datetime()
     .optional()

@@ -4,8 +4,8 @@ import { pipeline, Readable } from "node:stream";
 import { createGunzip } from "node:zlib";
 import { codeOf, messageOf, RunError, UsageError } from "../../schema/errors";
 
-/** Large enough that a file is few reads; a record that is kept keeps its whole chunk of text in memory, so no larger. */
-export const CHUNK_BYTES = 128 * 1024;
+/** Large enough that reading costs nothing; a record that is kept keeps its whole chunk of text in memory, so no larger. */
+export const CHUNK_BYTES = 64 * 1024;
 
 /** The chunks of a file, each valid until the next one is asked for. `shown` is the file's name in errors. */
 export async function* chunksOf(file: string, shown: string, chunkBytes = CHUNK_BYTES): AsyncGenerator<Buffer> {

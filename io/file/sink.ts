@@ -1,7 +1,7 @@
 // Writes files: all rows of a batch go into a hidden file beside the target, which takes the target's place at commit.
 // Nobody ever sees half of it, and a batch that is run again leaves the same file.
 import { constants as fsConstants } from "node:fs";
-import { access, mkdir, open, realpath, rename, rm, stat, type FileHandle } from "node:fs/promises";
+import { access, open, realpath, rename, rm, stat, type FileHandle } from "node:fs/promises";
 import path from "node:path";
 import { finished, pipeline } from "node:stream/promises";
 import { Writable } from "node:stream";
@@ -9,7 +9,7 @@ import { createGzip } from "node:zlib";
 import { codeOf, messageOf, RunError, UsageError } from "../../schema/errors";
 import { type Row } from "../../schema/table";
 import { type Address, type Batch, type OpenTarget, type Output, type SinkConnector } from "../connector";
-import { localPath, shownPath } from "../local-path";
+import { localPath, makeDirectory, shownPath } from "../local-path";
 import { csvOf, ndjsonOf, type RowText } from "../row-text";
 import { formatOfName, formatOption, type Format } from "./format";
 
@@ -21,7 +21,7 @@ const openTargets = new Set<string>();
 
 export const fileSink: SinkConnector = {
   delivery: "the file is replaced as a whole when the batch is complete",
-  shared: true,
+  place: (address) => localPath(address.path),
   open: openFiles,
 };
 
@@ -117,7 +117,7 @@ class OutputFile {
     }
     openTargets.add(target);
     try {
-      await mkdir(path.dirname(target), { recursive: true });
+      await makeDirectory(path.dirname(target));
       const existing = await statOf(target);
       if (existing !== null) await access(target, fsConstants.W_OK);
       const safeBatch = batch.id.replaceAll(/[^\w.-]/g, "_");

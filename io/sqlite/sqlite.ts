@@ -8,7 +8,7 @@ export const sqlite: Connector = {
   name: "sqlite",
   sink: {
     delivery: "rows replace the row of their key, all outputs in one transaction",
-    shared: true,
+    place: (address) => localPath(address.path),
     async open(address, outputs, batch) {
       if (address.path === "") throw new UsageError("“sqlite:” needs a file behind it, such as sqlite:data/app.db");
       const [option] = Object.keys(address.options);

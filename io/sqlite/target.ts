@@ -1,11 +1,11 @@
 // One batch into one database: all outputs that go there, in one transaction.
-import { access, constants, mkdir, rm, stat } from "node:fs/promises";
+import { access, constants, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import { setImmediate, setTimeout } from "node:timers/promises";
 import { UsageError } from "../../schema/errors";
 import { type Row, type Table } from "../../schema/table";
 import { type Batch, type OpenTarget, type Output, type WriteResult } from "../connector";
-import { shownPath } from "../local-path";
+import { makeDirectory, shownPath } from "../local-path";
 import { openDatabase, SqliteFailure, type Database } from "./database";
 import { BUSY, explain, LOCKED } from "./failures";
 import { checkTable, compareTable, createNumericView, createTable, OWN_PREFIX, quoteName } from "./shape";
@@ -190,7 +190,7 @@ async function prepareFile(file: string, shown: string): Promise<boolean> {
     throw new UsageError(`${shown} is a directory: name a file in it, such as sqlite:${shown}/app.db`);
   const directory = path.dirname(file);
   try {
-    await mkdir(directory, { recursive: true });
+    await makeDirectory(directory);
     await access(there === null ? directory : file, constants.W_OK);
   } catch {
     throw new UsageError(`${shown} cannot be written: its directory cannot be made or may not be written`);

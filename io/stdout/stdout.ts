@@ -8,7 +8,7 @@ import { ndjsonOf } from "../row-text";
 export function printTo(stream: Writable): SinkConnector {
   return {
     delivery: "append: the rows of a batch that is run again are printed again",
-    shared: true,
+    place: () => "",
     async open(address, outputs) {
       if (address.path !== "" || Object.keys(address.options).length > 0) {
         throw new UsageError(`“stdout:” takes nothing behind it: write file:${address.path} for a file`);

@@ -1,9 +1,16 @@
 // The outputs of the batch that runs in this process: opened before anything is read, committed when all of it went
 // well, else undone. Writing transforms are copies of copies, so they find their output here, by the batch's name.
-import { named, register, writeBatches, writeDefaults, type BatchWriter, type PCollection, type PTransform } from "../../beam";
+import {
+  named,
+  register,
+  writeBatches,
+  writeDefaults,
+  type BatchWriter,
+  type PCollection,
+  type PTransform,
+} from "../../beam";
 import { type Address, type Batch, type OpenTarget, type Output } from "../../io/connector";
 import { sinkOf } from "../../io/registry";
-import { UsageError } from "../../schema/errors";
 import { type Row } from "../../schema/table";
 
 type OnRows = (output: Output, rows: readonly Row[]) => void;
@@ -70,20 +77,16 @@ export class OpenOutputs {
 
 const live = new Map<string, OpenOutputs>();
 
-/** Outputs with one address are one target where the connector can do that. */
+/** Outputs that go to one place are one target: tables of one database are written in one transaction. */
 function targetsOf(outputs: readonly Output[], addresses: Readonly<Record<string, Address>>) {
   const groups = new Map<string, { address: Address; outputs: Output[] }>();
   for (const output of outputs) {
     const address = addresses[output.name];
     if (address === undefined) throw new Error(`The output ${output.name} has no address`);
-    const text = `${address.scheme}:${address.path}?${JSON.stringify(address.options)}`;
-    const group = groups.get(text);
-    if (group === undefined) groups.set(text, { address, outputs: [output] });
-    else if (sinkOf(address).shared) group.outputs.push(output);
-    else {
-      const others = group.outputs.map(({ name }) => name).join(", ");
-      throw new UsageError(`${output.name} and ${others} cannot both go to ${address.scheme}:${address.path}; send one elsewhere`);
-    }
+    const place = JSON.stringify([address.scheme, sinkOf(address).place(address), address.options]);
+    const group = groups.get(place);
+    if (group === undefined) groups.set(place, { address, outputs: [output] });
+    else group.outputs.push(output);
   }
   return groups.values();
 }

@@ -79,12 +79,7 @@ export async function runBatch(request: RunRequest): Promise<Report & { readonly
   }
 }
 
-function build(
-  pipeline: Pipeline,
-  params: unknown,
-  context: RunContext,
-  ranges: Plan["ranges"],
-): Graph {
+function build(pipeline: Pipeline, params: unknown, context: RunContext, ranges: Plan["ranges"]): Graph {
   const graph = newGraph(context);
   const inputs: Record<string, PCollection<SourceRecord>> = {};
   for (const name of Object.keys(pipeline.inputs)) inputs[name] = readRanges(graph.root, name, ranges[name] ?? []);

@@ -33,8 +33,7 @@ async function main(args: readonly string[]): Promise<number> {
   const own = ownPipelines(process.cwd());
   const pipelines = [...own, ...catalog.filter(({ name }) => !own.some((pipeline) => pipeline.name === name))];
   const { verb, pipeline, rest } = choose(words, pipelines, own);
-  const parameters =
-    verb === "run" ? [...parametersOf(RunOptions), ...parametersOf((pipeline as Pipeline).params)] : [];
+  const parameters = verb === "run" ? [...parametersOf(RunOptions), ...parametersOf(pipeline.params)] : [];
   const { names, said } = sortWords(words, parameters, switchesOf(verb));
   if (said.has("help")) {
     process.stdout.write(`${rest.verb === null ? generalHelp(pipelines) : verbHelp(verb, pipeline)}\n`);
@@ -47,12 +46,12 @@ async function main(args: readonly string[]): Promise<number> {
     case "list":
       return list(pipelines, said);
     case "describe":
-      return show(pipeline as Pipeline, said);
+      return show(pipeline, said);
     case "init":
       await init(process.cwd(), extra, !said.has("no-install"));
       return DONE;
     case "run":
-      return run(pipeline as Pipeline, said);
+      return run(pipeline, said);
   }
 }
 

@@ -72,7 +72,7 @@ function parameterOf(key: string, outer: z.ZodType): Parameter {
 function usualText(usual: unknown, kind: Parameter["kind"]): string | null {
   if (usual === undefined || (Array.isArray(usual) && usual.length === 0)) return null;
   if (kind === "duration" && typeof usual === "number") return formatDuration(usual);
-  return String(usual as string | number | boolean);
+  return typeof usual === "object" ? JSON.stringify(usual) : String(usual as string | number | boolean);
 }
 
 /** What was said by flags: by flag, in the order in which it was said. */
@@ -100,7 +100,7 @@ export function readParameters<Model extends z.ZodObject>(
     }
   }
   const checked = model.safeParse(raw);
-  if (checked.success) return checked.data as z.infer<Model>;
+  if (checked.success) return checked.data;
   const [issue] = checked.error.issues;
   const key = String(issue?.path[0] ?? "");
   const parameter = parametersOf(model).find((known) => known.key === key);

@@ -40,9 +40,7 @@ describe("a directory that is made", () => {
 
   it("is refused where a file stands in the way", async () => {
     fs.writeFileSync(scratch("a"), "");
-    await expect(makeDirectory(scratch("a", "b"))).rejects.toMatchObject({
-      code: expect.stringMatching(/EEXIST|ENOTDIR/),
-    });
+    await expect(makeDirectory(scratch("a", "b"))).rejects.toThrow(/EEXIST|ENOTDIR/);
   });
 
   // mkdir's own recursive way never ends there, which hung a run for good.

@@ -25,16 +25,15 @@ export interface InputAddress {
 export function inputAddresses(pipeline: Pipeline, from: readonly string[]): Record<string, InputAddress> {
   const names = Object.keys(pipeline.inputs);
   const chosen = choose(pipeline, "input", "--from", names, from);
-  return Object.fromEntries(
-    Object.entries(pipeline.inputs).map(([name, { from: usual, sample }]) => {
-      const address = parseAddress(chosen.named.get(name) ?? chosen.rest ?? usual);
-      if (address.scheme !== "sample") return [name, { address, as: null }];
-      if (address.path !== "" && address.path !== name) {
-        throw new UsageError(`There is no sample “${address.path}”: ${suggestion(address.path, names)}`);
-      }
-      return [name, { address: { scheme: "file", path: sample, options: {} }, as: `sample:${name}` }];
-    }),
-  );
+  const addresses = Object.entries(pipeline.inputs).map(([name, { from: usual, sample }]): [string, InputAddress] => {
+    const address = parseAddress(chosen.named.get(name) ?? chosen.rest ?? usual);
+    if (address.scheme !== "sample") return [name, { address, as: null }];
+    if (address.path !== "" && address.path !== name) {
+      throw new UsageError(`There is no sample “${address.path}”: ${suggestion(address.path, names)}`);
+    }
+    return [name, { address: { scheme: "file", path: sample, options: {} }, as: `sample:${name}` }];
+  });
+  return Object.fromEntries(addresses);
 }
 
 /** For every output its address. Dead letters go beside the rows unless they are sent elsewhere by name. */

@@ -27,6 +27,9 @@ interface Meta {
   readonly description?: string;
 }
 
+/** A default; lists have none but the empty one. */
+type Usual = string | number | boolean | readonly never[] | undefined;
+
 /** The parameters of a model, in its order. */
 export function parametersOf(model: z.ZodObject): Parameter[] {
   return Object.entries(model.shape).map(([key, type]) => parameterOf(key, type as z.ZodType));
@@ -34,7 +37,7 @@ export function parametersOf(model: z.ZodObject): Parameter[] {
 
 function parameterOf(key: string, outer: z.ZodType): Parameter {
   let meta: Meta = {};
-  let usual: unknown;
+  let usual: Usual;
   let repeated = false;
   let kind: Parameter["kind"] = "text";
   let choices: readonly string[] = [];
@@ -45,7 +48,7 @@ function parameterOf(key: string, outer: z.ZodType): Parameter {
       innerType?: z.ZodType;
       in?: z.ZodType;
       element?: z.ZodType;
-      defaultValue?: unknown;
+      defaultValue?: Usual;
     };
     if (def.type === "default") usual ??= def.defaultValue;
     if (def.type === "array") repeated = true;
@@ -69,10 +72,10 @@ function parameterOf(key: string, outer: z.ZodType): Parameter {
   };
 }
 
-function usualText(usual: unknown, kind: Parameter["kind"]): string | null {
-  if (usual === undefined || (Array.isArray(usual) && usual.length === 0)) return null;
+function usualText(usual: Usual, kind: Parameter["kind"]): string | null {
+  if (usual === undefined || typeof usual === "object") return null;
   if (kind === "duration" && typeof usual === "number") return formatDuration(usual);
-  return typeof usual === "object" ? JSON.stringify(usual) : String(usual as string | number | boolean);
+  return String(usual);
 }
 
 /** What was said by flags: by flag, in the order in which it was said. */

@@ -1,0 +1,178 @@
+// The command: turns words into a request, gives that to a runner, and prints what comes back.
+import fs from "node:fs";
+import { parseEnv } from "node:util";
+import { catalog } from "../pipelines/catalog";
+import { type Pipeline } from "../pipelines/definition";
+import { quietSdkLogs } from "../beam";
+import { nearest } from "../io/address";
+import { inputAddresses, outputAddresses } from "../runners/addresses";
+import { runBatch } from "../runners/direct/run-batch";
+import { RunOptions } from "../runners/run-options";
+import { messageOf, RunError, UsageError } from "../schema/errors";
+import { describe, describeJson } from "./describe";
+import { commandName, generalHelp, switchesOf, table, usages, verbHelp, verbs, type Verb } from "./help";
+import { init } from "./init";
+import { ownPipelines } from "./own-pipelines";
+import { parametersOf, readParameters, type Said } from "./parameters";
+import { print, printReport, Progress } from "./screen";
+import { namesIn, sortWords, splitWords, type Word } from "./words";
+
+const DONE = 0;
+const FAILED = 1;
+const WRONG_USAGE = 2;
+const INTERRUPTED = 130;
+
+/** Does what the words say, and answers with the exit code. Never throws: what went wrong is printed. */
+export async function command(args: readonly string[]): Promise<number> {
+  quietSdkLogs();
+  try {
+    return await obey(args);
+  } catch (error) {
+    const isTheirs = error instanceof UsageError;
+    print(`${isTheirs ? "" : "Failed: "}${messageOf(error)}`);
+    if (args.includes("--debug")) print((error as Error).stack ?? "");
+    else if (!isTheirs && !(error instanceof RunError))
+      print("Run it again with --debug to see where, and please report it.");
+    return isTheirs ? WRONG_USAGE : FAILED;
+  }
+}
+
+async function obey(args: readonly string[]): Promise<number> {
+  const words = splitWords(args);
+  const own = ownPipelines(process.cwd());
+  const pipelines = [...own, ...catalog.filter(({ name }) => !own.some((pipeline) => pipeline.name === name))];
+  const { verb, pipeline, rest } = choose(words, pipelines, own);
+  const parameters = verb === "run" ? [...parametersOf(RunOptions), ...parametersOf(pipeline.params)] : [];
+  const { names, said } = sortWords(words, parameters, switchesOf(verb));
+  if (said.has("help")) {
+    process.stdout.write(`${rest.verb === null ? generalHelp(pipelines) : verbHelp(verb, pipeline)}\n`);
+    return DONE;
+  }
+  const extra = names.slice(rest.used);
+  if (verb !== "init" && extra.length > 0)
+    throw new UsageError(`“${extra[0]}” is too much: ${commandName()} ${usages[verb]}`);
+  switch (verb) {
+    case "list":
+      return list(pipelines, said);
+    case "describe":
+      return show(pipeline, said);
+    case "init":
+      await init(process.cwd(), extra, !said.has("no-install"));
+      return DONE;
+    case "run":
+      return run(pipeline, said);
+  }
+}
+
+/** The verb and the pipeline that the names say. Both can be left out. */
+function choose(words: readonly Word[], pipelines: readonly Pipeline[], own: readonly Pipeline[]) {
+  const everyParameter = [RunOptions, ...pipelines.map(({ params }) => params)].flatMap(parametersOf);
+  const [first, second] = namesIn(words, everyParameter);
+  const isVerb = (verbs as readonly string[]).includes(first ?? "");
+  const verb = (isVerb ? first : "run") as Verb;
+  const name = isVerb ? second : first;
+  const used = (isVerb ? 1 : 0) + (name === undefined || verb === "init" ? 0 : 1);
+  const rest = { verb: first ?? null, used };
+  if (verb === "list" || verb === "init") return { verb, pipeline: null, rest: { ...rest, used: 1 } };
+  if (name === undefined) {
+    if (verb === "describe" && !wantsHelp(words))
+      throw new UsageError(`describe what? ${commandName()} describe ${pipelines[0]?.name}`);
+    return { verb, pipeline: usual(pipelines, own), rest };
+  }
+  const pipeline = pipelines.find((known) => known.name === name);
+  if (pipeline !== undefined) return { verb, pipeline, rest };
+  const known = [...pipelines.map((candidate) => candidate.name), ...(isVerb ? [] : verbs)];
+  const near = nearest(name, known);
+  const what = isVerb ? "pipeline" : "verb or pipeline";
+  throw new UsageError(
+    `There is no ${what} “${name}”${near === null ? `; ${commandName()} list shows all` : `: did you mean “${near}”?`}`,
+  );
+}
+
+const wantsHelp = (words: readonly Word[]) => words.some(({ kind, text }) => kind !== "name" && text === "help");
+
+function usual(pipelines: readonly Pipeline[], own: readonly Pipeline[]): Pipeline {
+  if (own.length > 1) throw new UsageError(`Which pipeline? ${own.map(({ name }) => name).join(", ")}`);
+  const pipeline = own[0] ?? pipelines[0];
+  if (pipeline === undefined) throw new UsageError("There is no pipeline");
+  return pipeline;
+}
+
+function list(pipelines: readonly Pipeline[], said: Said): number {
+  if (said.has("json")) {
+    process.stdout.write(`${JSON.stringify(pipelines.map(({ name, summary }) => ({ name, summary })))}\n`);
+  } else {
+    process.stdout.write(`${table(pipelines.map(({ name, summary }) => [name, summary])).join("\n")}\n`);
+  }
+  return DONE;
+}
+
+function show(pipeline: Pipeline, said: Said): number {
+  process.stdout.write(`${said.has("json") ? JSON.stringify(describeJson(pipeline)) : describe(pipeline)}\n`);
+  return DONE;
+}
+
+async function run(pipeline: Pipeline, said: Said): Promise<number> {
+  const environment = { ...dotEnv(), ...process.env };
+  const options = readParameters(RunOptions, said, environment);
+  const params = readParameters(pipeline.params, said, environment);
+  const outputs = outputAddresses(pipeline, options.to);
+  const stop = stopOnSignals();
+  const progress = new Progress();
+  try {
+    const report = await runBatch({
+      pipeline,
+      params,
+      options,
+      inputs: inputAddresses(pipeline, options.from),
+      outputs,
+      signal: stop.signal,
+      onProgress: (counters) => progress.update(counters),
+    });
+    progress.clear();
+    const places = Object.fromEntries(
+      Object.entries(outputs).map(([name, { scheme, path }]) => [name, `${scheme}:${path}`]),
+    );
+    printReport(report, places);
+    printNextSteps(pipeline, places);
+    if (said.has("json")) {
+      const { sample: _, ...object } = report;
+      process.stdout.write(`${JSON.stringify(object)}\n`);
+    }
+    return DONE;
+  } catch (error) {
+    progress.clear();
+    const state = stop.signal.aborted ? "interrupted" : "failed";
+    if (said.has("json")) {
+      const object = { pipeline: pipeline.name, runner: options.runner, state, error: messageOf(error) };
+      process.stdout.write(`${JSON.stringify(object)}\n`);
+    }
+    if (!stop.signal.aborted) throw error;
+    print("Interrupted: nothing of this run was kept");
+    return INTERRUPTED;
+  }
+}
+
+function printNextSteps(pipeline: Pipeline, places: Readonly<Record<string, string>>): void {
+  const [output, place] = Object.entries(places)[0] ?? [];
+  if (place?.startsWith("sqlite:")) {
+    const name = pipeline.outputs[output ?? ""]?.table.name;
+    print("");
+    print(`  Look around:    sqlite3 ${place.slice("sqlite:".length)} 'select * from ${name} limit 10'`);
+    print(`  Your own data:  ${commandName()} run ${pipeline.name} --from file:path/to/*.ndjson`);
+    print(`  What it does:   ${commandName()} describe ${pipeline.name}`);
+  }
+}
+
+/** A first signal ends the run cleanly, a second one at once. */
+function stopOnSignals(): AbortController {
+  const stop = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    process.once(signal, () => stop.abort(new RunError(`Interrupted by ${signal}`)));
+  }
+  return stop;
+}
+
+function dotEnv(): Record<string, string | undefined> {
+  return fs.existsSync(".env") ? parseEnv(fs.readFileSync(".env", "utf8")) : {};
+}

@@ -23,11 +23,13 @@ export interface KV<K, V> {
 
 /** Gives a transform the name by which the graph, metrics and errors know it. */
 export function named<In, Out>(name: string, transform: PTransform<In, Out>): PTransform<In, Out> {
-  return beam.withName(name, (input: In) => transform(input));
+  // The SDK calls transforms with more than the input, and its own ones need that.
+  return beam.withName(name, (...input: Parameters<typeof transform>) => transform(...input));
 }
 
 /** All elements of several collections of one type. */
 export function flatten<T>(collections: readonly PCollection<T>[], name = "flatten"): PCollection<T> {
+  if (collections.length === 0) throw new Error(`${name}: there is no collection to flatten`);
   const merge = beam.withName(name, beam.flatten<T>());
   return pvalue.P(collections as never).apply(merge as never) as unknown as PCollection<T>;
 }
@@ -39,7 +41,10 @@ export function parDo<In, Out>(
   name: string,
   urn: string,
   payload: Uint8Array,
-  outputs: (collection: (coder?: sdk.Coder, windowing?: sdk.WindowingStrategy) => PCollection<never>, pipeline: sdk.Pipeline) => Out,
+  outputs: (
+    collection: (coder?: sdk.Coder, windowing?: sdk.WindowingStrategy) => PCollection<never>,
+    pipeline: sdk.Pipeline,
+  ) => Out,
 ): PTransform<In, Out> {
   const expand: Expand<Out> = (_input, pipeline, proto) => {
     const doFn = runnerApi.FunctionSpec.create({ urn, payload });
@@ -48,7 +53,10 @@ export function parDo<In, Out>(
       payload: runnerApi.ParDoPayload.toBinary(runnerApi.ParDoPayload.create({ doFn })),
     });
     const collection = (coder?: sdk.Coder, windowing?: sdk.WindowingStrategy) =>
-      pipeline.createPCollectionInternal(coder ?? new jsCoders.GeneralObjectCoder(), windowing) as unknown as PCollection<never>;
+      pipeline.createPCollectionInternal(
+        coder ?? new jsCoders.GeneralObjectCoder(),
+        windowing,
+      ) as unknown as PCollection<never>;
     return outputs(collection, pipeline);
   };
   return beam.withName(name, expand) as unknown as PTransform<In, Out>;

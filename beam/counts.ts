@@ -6,20 +6,20 @@ const SUM = "beam:metric:user:sum_int64:v1";
 export type Count = (name: string, by: number) => void;
 
 type Watcher = (name: string, by: number) => void;
-let watcher: Watcher | null = null;
+const watchers = new Set<Watcher>();
 
 /** Calls `onCount` for every increment of every run in this process until the returned function is called. */
 export function watchCounts(onCount: Watcher): () => void {
-  watcher = onCount;
-  return () => {
-    watcher = null;
-  };
+  // A wrapper of its own, so that one function may watch twice.
+  const watcher: Watcher = (name, by) => onCount(name, by);
+  watchers.add(watcher);
+  return () => void watchers.delete(watcher);
 }
 
 /** The counters of one transform. */
 export function countsOf(transformId: string, context: sdk.OperatorContext): Count {
   return (name, by) => {
     context.metricsContainer.getMetric(transformId, undefined, { metricType: SUM, name }).update(by);
-    watcher?.(name, by);
+    for (const watcher of watchers) watcher(name, by);
   };
 }

@@ -1,19 +1,23 @@
 // Runs a graph in this process on Beam's DirectRunner, with the operators that make it fast and keep it from losing
 // the errors and the end of asynchronous work.
-import Long from "long";
 import { useFastGroupByKey } from "./group-by-key";
 import { type Root } from "./collection";
 import { setRunContext, type RunContext } from "./run-context";
 import { type Clock, withClock } from "./clock";
-import { directRunner, internal, operators, pipelines, pvalue, standardCoders, values, type sdk } from "./sdk";
+import { droppable } from "./failed-bundles";
+import { directRunner, internal, operators, pipelines, pvalue, type sdk } from "./sdk";
+import { unwindowed } from "./windows";
 
 /** What a finished run counted, by counter. */
 export type Counters = Readonly<Record<string, number>>;
 
+// What the impulses of a run have set going, by the run's descriptor.
+const underWay = new WeakMap<object, Promise<void>[]>();
+
 // The SDK's own impulse lets go of the promise that its consumer returns, so a failing read would be nobody's.
 class ImpulseOperator {
   private readonly receiver: sdk.Receiver;
-  private done: sdk.Done = null;
+  private readonly underWay: Promise<void>[];
 
   constructor(
     readonly transformId: string,
@@ -21,17 +25,13 @@ class ImpulseOperator {
     context: sdk.OperatorContext,
   ) {
     this.receiver = context.getReceiver(Object.values(transform.outputs)[0]);
+    this.underWay = underWay.get(context.descriptor) ?? [];
+    underWay.set(context.descriptor, this.underWay);
   }
 
   async startBundle(): Promise<void> {
-    this.done = this.receiver.receive({
-      value: new Uint8Array(),
-      windows: [new values.GlobalWindow()],
-      pane: standardCoders.PaneInfoCoder.ONE_AND_ONLY_FIRING,
-      timestamp: Long.fromString("-9223372036854775"),
-    });
-    // It is awaited in finishBundle; until then a rejection must not count as unhandled.
-    this.done?.catch(() => {});
+    const done = this.receiver.receive(unwindowed(new Uint8Array()));
+    if (done !== null) this.underWay.push(droppable(done));
   }
 
   process(): sdk.Done {
@@ -39,12 +39,13 @@ class ImpulseOperator {
   }
 
   async finishBundle(): Promise<void> {
-    await this.done;
+    // All sources and not only this one, so that the first failure of any of them ends the run at once.
+    await Promise.all(this.underWay);
   }
 }
 
 useFastGroupByKey();
-operators.registerOperator(internal.impulse.urn, ImpulseOperator as never);
+operators.registerOperator(internal.impulse.urn, ImpulseOperator);
 
 /** A graph under construction. */
 export interface Graph {
@@ -64,7 +65,6 @@ export function newGraph(context: RunContext): Graph {
 /** Runs a graph and answers with its counters. */
 export async function runDirect(graph: Graph, clock?: Clock): Promise<Counters> {
   const runner = directRunner.directRunner({});
-  const run = () => runner.runPipeline(graph.proto());
-  const result = await (clock === undefined ? run() : withClock(clock, run));
-  return (await result.counters()) as Counters;
+  const result = await withClock(clock ?? null, () => runner.runPipeline(graph.proto()));
+  return await result.counters();
 }

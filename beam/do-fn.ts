@@ -5,9 +5,10 @@ import { currentClock } from "./clock";
 import { parDo, type PCollection, type PTransform } from "./collection";
 import { countsOf, type Count } from "./counts";
 import { operatorByUrn } from "./operator-registry";
-import { type sdk, standardCoders, values } from "./sdk";
+import { droppable } from "./failed-bundles";
+import { type sdk, values } from "./sdk";
 import { packBytes, unpackBytes } from "./travel";
-import { boundsOf, toInterval } from "./windows";
+import { boundsOf, unwindowed, windowOf } from "./windows";
 
 export const DO_FN_URN = "beamline:dofn:v1";
 
@@ -23,7 +24,10 @@ export interface Place extends Bounds {
   readonly pane: "only" | "early" | "on time" | "late";
 }
 
-/** Sends a value to an output: to where the element at hand lies, to a window, or to an event time. */
+/**
+ * Sends a value to an output: to where the element at hand lies, to a window, or to an event time. In finishBundle and
+ * onWatermark no element is at hand: without a window the value goes to the global one.
+ */
 export type Emit<T> = (value: T, to?: Bounds | { readonly timestamp: number }) => void;
 
 export type Emitters<Outputs> = { readonly [Name in keyof Outputs]: Emit<Outputs[Name]> };
@@ -61,11 +65,10 @@ export function perElement<In, Outputs extends Record<string, unknown>>(
   });
 }
 
-const PANE = standardCoders.PaneInfoCoder.ONE_AND_ONLY_FIRING;
-const BEGINNING: sdk.WindowedValue = { value: null, windows: [], pane: PANE, timestamp: Long.MIN_VALUE };
+const NOWHERE = unwindowed(null);
 
 class DoFnOperator {
-  private current = BEGINNING;
+  private current = NOWHERE;
   private pending: Promise<void>[] = [];
   private readonly emit: Emitters<Record<string, unknown>>;
   private readonly count: Count;
@@ -95,8 +98,8 @@ class DoFnOperator {
           ? receiver.receive({ value, windows, pane, timestamp })
           : "end" in to
             ? receiver.receive(inWindow(value, to, pane))
-            : receiver.receive({ value, windows, pane, timestamp: Long.fromNumber(to.timestamp) });
-      if (done !== null) this.pending.push(done);
+            : receiver.receive({ value, windows, pane, timestamp: instantOf(to.timestamp) });
+      if (done !== null) this.pending.push(droppable(done));
     };
   }
 
@@ -105,6 +108,7 @@ class DoFnOperator {
     const { onWatermark } = this.doFn;
     if (onWatermark !== undefined) {
       currentClock()?.listen(async (watermark) => {
+        this.current = NOWHERE;
         onWatermark.call(this.doFn, watermark, this.emit);
         await this.settle();
       });
@@ -115,13 +119,13 @@ class DoFnOperator {
   process(element: sdk.WindowedValue): sdk.Done {
     this.current = element;
     this.doFn.process(element.value, this.emit, this.place);
-    return this.pending.length === 0 ? null : this.settle();
+    return this.pending.length === 0 ? null : droppable(this.settle());
   }
 
   async finishBundle(): Promise<void> {
+    this.current = NOWHERE;
     await this.doFn.finishBundle?.(this.emit);
     await this.settle();
-    this.current = BEGINNING;
   }
 
   private async settle(): Promise<void> {
@@ -132,8 +136,13 @@ class DoFnOperator {
 }
 
 function inWindow(value: unknown, { start, end }: Bounds, pane: sdk.WindowedValue["pane"]): sdk.WindowedValue {
-  const window = toInterval(start, end);
+  const window = windowOf(start, end);
   return { value, windows: [window], pane, timestamp: window.maxTimestamp() };
+}
+
+function instantOf(time: number): Long {
+  if (Number.isFinite(time)) return Long.fromNumber(time);
+  throw new Error(`${time} is not an event time`);
 }
 
 function paneName(pane: sdk.WindowedValue["pane"]): Place["pane"] {

@@ -1,14 +1,27 @@
 // GroupByKey for the DirectRunner in place of the SDK's: no encoding of keys and windows per element, sessions, and, in
 // a run that has a clock, panes: on time when the watermark passes the window's end, late until its lateness is over.
+import { types } from "node:util";
 import { currentClock, type Clock } from "./clock";
-import { beam, internal, jsCoders, operators, requiredCoders, runnerApi, type sdk, standardCoders, values } from "./sdk";
+import {
+  beam,
+  internal,
+  jsCoders,
+  operators,
+  requiredCoders,
+  runnerApi,
+  type sdk,
+  standardCoders,
+  values,
+} from "./sdk";
 import { countsOf, type Count } from "./counts";
 import { type KV, type PCollection, type PTransform } from "./collection";
 import { type OutputShape } from "./do-fn";
-import { boundsOf, toInterval, windowingStrategy, type Windowing } from "./windows";
+import { boundsOf, windowOf, windowingStrategy, type Windowing } from "./windows";
 
 /** Gathers all values of a key and window. */
-export function groupByKey<K, V>(name = "group by key"): PTransform<PCollection<KV<K, V>>, PCollection<KV<K, readonly V[]>>> {
+export function groupByKey<K, V>(
+  name = "group by key",
+): PTransform<PCollection<KV<K, V>>, PCollection<KV<K, readonly V[]>>> {
   return beam.withName(name, internal.groupByKey()) as unknown as PTransform<
     PCollection<KV<K, V>>,
     PCollection<KV<K, readonly V[]>>
@@ -23,30 +36,58 @@ export function keyedInto(windowing: Windowing, lateness: number): OutputShape {
   });
 }
 
-/** A text that is equal for equal keys: objects count by content, whatever the order of their fields. */
-export function keyText(key: unknown): string {
-  if (typeof key === "string") return `s${key}`;
-  if (typeof key === "number") return `n${Object.is(key, -0) ? 0 : key}`;
-  return `j${canonicalJson(key)}`;
+/**
+ * What stands for a key in a Map: the same for equal keys, where objects count by content, whatever the order of their
+ * fields. Texts and numbers stand for themselves, so that nothing is made for each element.
+ */
+export function keyId(key: unknown): string | number {
+  if (typeof key === "number") return key;
+  if (typeof key !== "string") return `\0${canonicalJson(key)}`;
+  return key.startsWith("\0") ? `\0\0${key}` : key;
 }
 
-/** JSON with the fields of objects in order. */
+/**
+ * A text that is equal for equal values: JSON with the fields of objects in order and without those that are undefined.
+ * What JSON has no word for is written as JSON never is: 1n, NaN, date(0), bytes(AA==).
+ */
 export function canonicalJson(value: unknown): string {
-  if (value instanceof Uint8Array) return `"bytes:${Buffer.from(value).toString("base64")}"`;
-  if (Array.isArray(value)) return `[${value.map(canonicalJson).join()}]`;
-  if (value === null || typeof value !== "object") {
-    return typeof value === "bigint" ? `${value}n` : (JSON.stringify(value) ?? "null");
+  switch (typeof value) {
+    case "bigint":
+      return `${value}n`;
+    case "number":
+      return Object.is(value, -0) ? "0" : String(value);
+    case "undefined":
+      return "null";
+    case "object":
+      return value === null ? "null" : canonicalObject(value);
+    case "function":
+    case "symbol":
+      throw new Error(`A ${typeof value} has no content to compare by`);
+    default:
+      return JSON.stringify(value);
   }
+}
+
+function canonicalObject(value: object): string {
+  if (Array.isArray(value)) return `[${Array.from(value, canonicalJson).join()}]`;
+  if (types.isUint8Array(value)) return `bytes(${Buffer.from(value).toString("base64")})`;
+  if (types.isDate(value)) return `date(${value.getTime()})`;
+  if (types.isMap(value) || types.isSet(value))
+    throw new Error("A Map or Set has no content to compare by: use plain data");
   const fields = value as Record<string, unknown>;
-  const texts = Object.keys(fields).sort().map((name) => `${JSON.stringify(name)}:${canonicalJson(fields[name])}`);
+  const texts = [];
+  for (const name of Object.keys(fields).sort()) {
+    const field = fields[name];
+    if (field !== undefined) texts.push(`${JSON.stringify(name)}:${canonicalJson(field)}`);
+  }
   return `{${texts.join()}}`;
 }
 
 interface Group {
   readonly key: unknown;
-  window: sdk.Window;
-  start: number;
-  end: number;
+  readonly window: sdk.Window;
+  readonly start: number;
+  readonly end: number;
   values: unknown[];
   /** Panes sent so far. */
   panes: number;
@@ -54,12 +95,16 @@ interface Group {
   changed: boolean;
 }
 
+/** Two levels, so that no text is built per element: window by window, key by key. */
+type Groups = Map<string, Map<string | number, Group>>;
+
 class GroupByKeyOperator {
-  // Two levels, so that no text is built per element: window by window, key by key.
-  private groups = new Map<string, Map<string, Group>>();
+  private groups: Groups = new Map();
   private lastWindow: sdk.Window | null = null;
-  private lastGroups = new Map<string, Group>();
+  private lastGroups = new Map<string | number, Group>();
   private clock: Clock | null = null;
+  // What was told last, and not the clock's own, which has moved on while those above still send what that closed.
+  private watermark = Number.NEGATIVE_INFINITY;
   private readonly receiver: sdk.Receiver;
   private readonly merging: boolean;
   private readonly lateness: number;
@@ -85,19 +130,20 @@ class GroupByKeyOperator {
   async startBundle(): Promise<void> {
     this.groups = new Map();
     this.lastWindow = null;
+    this.watermark = Number.NEGATIVE_INFINITY;
     this.clock = currentClock();
     this.clock?.listen((watermark) => this.close(watermark));
   }
 
   process(element: sdk.WindowedValue): sdk.Done {
     const { key, value } = element.value as KV<unknown, unknown>;
+    const id = keyId(key);
     for (const window of element.windows) {
-      if (this.clock !== null && boundsOf(window).end + this.lateness <= this.clock.watermark) {
+      if (this.clock !== null && boundsOf(window).end + this.lateness <= this.watermark) {
         this.count("late", 1);
         continue;
       }
       const groups = this.groupsOf(window);
-      const id = keyText(key);
       const group = groups.get(id);
       if (group === undefined) {
         groups.set(id, { key, window, ...boundsOf(window), values: [value], panes: 0, changed: true });
@@ -109,12 +155,12 @@ class GroupByKeyOperator {
     return null;
   }
 
-  private groupsOf(window: sdk.Window): Map<string, Group> {
+  private groupsOf(window: sdk.Window): Map<string | number, Group> {
     if (window === this.lastWindow) return this.lastGroups;
     const { start, end } = boundsOf(window);
     const id = `${start}:${end}`;
     let groups = this.groups.get(id);
-    if (groups === undefined) this.groups.set(id, (groups = new Map<string, Group>()));
+    if (groups === undefined) this.groups.set(id, (groups = new Map<string | number, Group>()));
     this.lastWindow = window;
     this.lastGroups = groups;
     return groups;
@@ -132,6 +178,7 @@ class GroupByKeyOperator {
       }
       if (groups.size === 0) this.groups.delete(id);
     }
+    this.watermark = watermark;
   }
 
   private send(group: Group): sdk.Done {
@@ -143,14 +190,20 @@ class GroupByKeyOperator {
       this.clock === null
         ? standardCoders.PaneInfoCoder.ONE_AND_ONLY_FIRING
         : {
-            timing: panes === 0 ? values.Timing.ON_TIME : values.Timing.LATE,
+            // A window that had nothing when the watermark passed its end has no pane on time, only late ones.
+            timing: panes === 0 && this.watermark < group.end ? values.Timing.ON_TIME : values.Timing.LATE,
             index: panes,
             onTimeIndex: panes,
             isFirst: panes === 0,
             isLast: false,
           };
     const sent = this.accumulating && this.clock !== null ? [...inGroup] : inGroup;
-    return this.receiver.receive({ value: { key, value: sent }, windows: [window], timestamp: window.maxTimestamp(), pane });
+    return this.receiver.receive({
+      value: { key, value: sent },
+      windows: [window],
+      timestamp: window.maxTimestamp(),
+      pane,
+    });
   }
 
   async finishBundle(): Promise<void> {
@@ -167,8 +220,8 @@ class GroupByKeyOperator {
 }
 
 /** Joins the sessions of a key that overlap. */
-function mergeSessions(groups: ReadonlyMap<string, ReadonlyMap<string, Group>>): Map<string, Map<string, Group>> {
-  const byKey = new Map<string, Group[]>();
+function mergeSessions(groups: Groups): Groups {
+  const byKey = new Map<string | number, Group[]>();
   for (const groupsOfWindow of groups.values()) {
     for (const [id, group] of groupsOfWindow) {
       const sessions = byKey.get(id);
@@ -176,44 +229,50 @@ function mergeSessions(groups: ReadonlyMap<string, ReadonlyMap<string, Group>>):
       else sessions.push(group);
     }
   }
-  const merged = new Map<string, Map<string, Group>>();
+  const merged: Groups = new Map();
   for (const [id, sessions] of byKey) {
     sessions.sort((a, b) => a.start - b.start || a.end - b.end);
-    let open: Group | null = null;
-    const close = (group: Group) => {
-      const windowId = `${group.start}:${group.end}`;
-      let groupsOfWindow = merged.get(windowId);
-      if (groupsOfWindow === undefined) merged.set(windowId, (groupsOfWindow = new Map<string, Group>()));
-      groupsOfWindow.set(id, group);
-    };
+    let overlapping: Group[] = [];
+    let end = Number.NEGATIVE_INFINITY;
     for (const session of sessions) {
-      if (open !== null && session.start < open.end) {
-        open = join(open, session);
-      } else {
-        if (open !== null) close(open);
-        open = session;
+      if (session.start >= end && overlapping.length > 0) {
+        put(merged, id, joined(overlapping, end));
+        overlapping = [];
       }
+      overlapping.push(session);
+      end = Math.max(end, session.end);
     }
-    if (open !== null) close(open);
+    put(merged, id, joined(overlapping, end));
   }
   return merged;
 }
 
-function join(a: Group, b: Group): Group {
-  const start = Math.min(a.start, b.start);
-  const end = Math.max(a.end, b.end);
+function put(groups: Groups, id: string | number, group: Group): void {
+  const windowId = `${group.start}:${group.end}`;
+  const groupsOfWindow = groups.get(windowId);
+  if (groupsOfWindow === undefined) groups.set(windowId, new Map([[id, group]]));
+  else groupsOfWindow.set(id, group);
+}
+
+/** One session in place of those, which are in order of their start. */
+function joined(sessions: readonly Group[], end: number): Group {
+  const [first] = sessions as [Group, ...Group[]];
+  if (sessions.length === 1) return first;
+  const { key, start } = first;
+  // A longer session is a new window; one that only grew inside goes on with its panes.
+  const same = sessions.find((session) => session.start === start && session.end === end);
   return {
-    key: a.key,
-    window: toInterval(start, end),
+    key,
+    window: windowOf(start, end),
     start,
     end,
-    values: [...a.values, ...b.values],
-    panes: Math.max(a.panes, b.panes),
-    changed: a.changed || b.changed,
+    values: sessions.flatMap((session) => session.values),
+    panes: same?.panes ?? 0,
+    changed: sessions.some((session) => session.changed),
   };
 }
 
 /** Puts this operator in the place of the SDK's, in this process. Clusters group by themselves. */
 export function useFastGroupByKey(): void {
-  operators.registerOperator(internal.groupByKey.urn, GroupByKeyOperator as never);
+  operators.registerOperator(internal.groupByKey.urn, GroupByKeyOperator);
 }

@@ -1,4 +1,5 @@
 // Lets a standard ParDo name one of beamline's own operators: runners know the ParDo, the worker finds the operator.
+import "./failed-bundles";
 import { beam, operators, runnerApi, type sdk } from "./sdk";
 
 export type MakeOperator = (
@@ -17,7 +18,9 @@ export function operatorByUrn(urn: string, make: MakeOperator): void {
 
 // The SDK keeps its registry to itself, but its compiled closures show it; without it its own ParDos would be lost.
 type SdkMaker = (id: string, transform: sdk.TransformProto, context: sdk.OperatorContext) => sdk.Operator;
-const closure = (operators.registerOperatorConstructor as unknown as { __closure(): { operatorsByUrn: Map<string, SdkMaker> } }).__closure();
+const closure = (
+  operators.registerOperatorConstructor as unknown as { __closure(): { operatorsByUrn: Map<string, SdkMaker> } }
+).__closure();
 const sdkParDo = closure.operatorsByUrn.get(beam.parDo.urn);
 if (sdkParDo === undefined) throw new Error("apache-beam has no ParDo operator: another version than 2.49.0?");
 

@@ -4,6 +4,7 @@ import "./node-compat";
 import * as beam from "apache-beam";
 import * as runnerApi from "apache-beam/proto/beam_runner_api";
 import * as operators from "apache-beam/worker/operators";
+import * as workers from "apache-beam/worker/worker";
 import * as pvalue from "apache-beam/pvalue";
 import * as values from "apache-beam/values";
 import * as windowPayloads from "apache-beam/proto/standard_window_fns";
@@ -35,6 +36,7 @@ export {
   values,
   windowing,
   windowPayloads,
+  workers,
 };
 
 /** The SDK's own types, for the files of this room. */

@@ -1,9 +1,10 @@
 // How functions, options and schemas travel to a worker: by name, never by source text. What is registered goes as a
 // reference; plain data goes as itself; an instance of a registered class goes as its name and its fields.
+import { types } from "node:util";
 import { serialization } from "./sdk";
 
 const byName = new Map<string, unknown>();
-const names = new Map<unknown, string>();
+const names = new Map<object, string>();
 
 /**
  * Makes values known under `<module>#<name>` here and in every worker, which loads `module` by that name before it
@@ -13,15 +14,24 @@ export function register(module: string, values: Readonly<Record<string, unknown
   for (const [name, value] of Object.entries(values)) {
     const full = `${module}#${name}`;
     byName.set(full, value);
-    names.set(value, full);
+    // Numbers and texts go as themselves: by reference, every equal one would become this one.
+    if (isReferable(value)) names.set(value, full);
   }
   serialization.requireForSerialization(module, { ...values });
 }
 
 /** The name that a value was registered under, without its module. */
 export function registeredName(value: unknown): string | null {
-  const full = names.get(value);
+  const full = nameOf(value);
   return full === undefined ? null : full.slice(full.indexOf("#") + 1);
+}
+
+function isReferable(value: unknown): value is object {
+  return typeof value === "function" || (typeof value === "object" && value !== null);
+}
+
+function nameOf(value: unknown): string | undefined {
+  return isReferable(value) ? names.get(value) : undefined;
 }
 
 type Packed =
@@ -35,14 +45,15 @@ type Packed =
 
 /** Plain JSON for anything that may travel. Throws with the path of what may not. */
 export function pack(value: unknown, path = "options"): Packed {
-  const name = names.get(value);
+  const name = nameOf(value);
   if (name !== undefined) return { $: "ref", of: name };
   switch (typeof value) {
     case "string":
     case "boolean":
       return value;
     case "number":
-      return Number.isFinite(value) && !Object.is(value, -0) ? value : { $: "number", of: Object.is(value, -0) ? "-0" : String(value) };
+      if (Object.is(value, -0)) return { $: "number", of: "-0" };
+      return Number.isFinite(value) ? value : { $: "number", of: String(value) };
     case "bigint":
       return { $: "bigint", of: String(value) };
     case "undefined":
@@ -57,37 +68,52 @@ export function pack(value: unknown, path = "options"): Packed {
 }
 
 function packObject(value: object, path: string): Packed {
-  if (Array.isArray(value)) return value.map((item, at) => pack(item, `${path}[${at}]`));
-  if (value instanceof Date) return { $: "date", of: pack(value.getTime()) };
-  if (value instanceof RegExp) return { $: "regexp", of: [value.source, value.flags] };
-  if (value instanceof Uint8Array) return { $: "bytes", of: Buffer.from(value).toString("base64") };
-  if (value instanceof Map) return { $: "map", of: [...value].map((pair) => pack(pair, path)) };
-  if (value instanceof Set) return { $: "set", of: [...value].map((item) => pack(item, path)) };
+  // Not by instanceof: under jest these may come from another realm, whose classes are not ours.
+  if (Array.isArray(value)) return Array.from(value, (item, at) => pack(item, `${path}[${at}]`));
+  if (types.isDate(value)) return { $: "date", of: pack(value.getTime()) };
+  if (types.isRegExp(value)) return { $: "regexp", of: [value.source, value.flags] };
+  if (types.isUint8Array(value)) return { $: "bytes", of: Buffer.from(value).toString("base64") };
+  if (types.isMap(value)) return { $: "map", of: Array.from(value, (pair, at) => pack(pair, `${path}.entry(${at})`)) };
+  if (types.isSet(value)) return { $: "set", of: Array.from(value, (item, at) => pack(item, `${path}.value(${at})`)) };
   const prototype = Object.getPrototypeOf(value) as { constructor?: unknown } | null;
-  const fields = packFields(value, path);
-  if (prototype === null || prototype === Object.prototype || prototype.constructor === undefined || isPlain(prototype)) {
-    return "$" in value ? { $: "object", of: fields } : fields;
+  if (prototype === null || isPlain(prototype)) {
+    const fields = packFields(value, path);
+    return Object.hasOwn(fields, "$") ? { $: "object", of: fields } : fields;
   }
-  const name = names.get(prototype.constructor);
+  const instance = `${path} (an instance of ${describe(prototype.constructor)})`;
+  const name = nameOf(prototype.constructor);
   if (name === undefined) {
     throw new Error(
-      `${path} (an instance of ${describe(prototype.constructor)}) cannot travel to a worker: export the class, and name it with register("<package>/<module>", { … })`,
+      `${instance} cannot travel to a worker: export the class, and name it with register("<package>/<module>", { … })`,
     );
   }
-  return { $: "new", of: name, in: fields };
+  if (hasPrivateNames(prototype)) {
+    throw new Error(
+      `${instance} cannot travel to a worker: nothing can copy a #private field; write “private” instead`,
+    );
+  }
+  return { $: "new", of: name, in: packFields(value, path) };
 }
 
-// Under jest a plain object may come from another realm, whose Object is not ours.
 function isPlain(prototype: object): boolean {
   return Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, "isPrototypeOf");
 }
 
-function packFields(value: object, path: string): Record<string, Packed> {
-  const fields: Record<string, Packed> = {};
-  for (const [name, field] of Object.entries(value)) {
-    if (field !== undefined) fields[name] = pack(field, `${path}.${name}`);
+/** Whether a class or one it extends uses this.#something: only its source text tells, and the copy would not have it. */
+function hasPrivateNames(prototype: object): boolean {
+  for (
+    let at: object | null = prototype;
+    at !== null && !isPlain(at);
+    at = Object.getPrototypeOf(at) as object | null
+  ) {
+    if (/\bthis\.#[\w$]/.test(String(at.constructor))) return true;
   }
-  return fields;
+  return false;
+}
+
+function packFields(value: object, path: string): Record<string, Packed> {
+  const fields = Object.entries(value).filter(([, field]) => field !== undefined);
+  return Object.fromEntries(fields.map(([name, field]) => [name, pack(field, `${path}.${name}`)]));
 }
 
 function describe(value: unknown): string {
@@ -134,14 +160,19 @@ export function unpack(packed: unknown): unknown {
 }
 
 function unpackFields<T extends Record<string, unknown>>(fields: Record<string, unknown>, target: T): T {
-  for (const [name, field] of Object.entries(fields)) (target as Record<string, unknown>)[name] = unpack(field);
+  // Defined and not assigned: a field called __proto__ stays a field.
+  for (const [name, field] of Object.entries(fields)) {
+    Object.defineProperty(target, name, { value: unpack(field), writable: true, enumerable: true, configurable: true });
+  }
   return target;
 }
 
 function lookUp(name: string): unknown {
   if (!byName.has(name)) {
     const module = name.slice(0, name.indexOf("#"));
-    throw new Error(`This worker does not know “${name}”: is ${module} the same version here, and does it register it?`);
+    throw new Error(
+      `This worker does not know “${name}”: is ${module} the same version here, and does it register it?`,
+    );
   }
   return byName.get(name);
 }

@@ -13,22 +13,29 @@ export const fixed = (size: number): Windowing => ({ kind: "fixed", size: positi
 
 /** Windows `size` long that begin every `every`: an event lies in size / every of them. */
 export const sliding = (size: number, every: number): Windowing => {
-  if (every > size) throw new Error(`Sliding windows of ${formatDuration(size)} every ${formatDuration(every)} leave gaps`);
-  return { kind: "sliding", size: positive("size", size), every: positive("every", every) };
+  const windowing: Windowing = { kind: "sliding", size: positive("size", size), every: positive("period", every) };
+  if (every > size) {
+    throw new Error(`Sliding windows of ${formatDuration(size)} every ${formatDuration(every)} leave gaps`);
+  }
+  return windowing;
 };
 
 /** Bursts of events of a key with less than `gap` between two of them. */
 export const sessions = (gap: number): Windowing => ({ kind: "sessions", gap: positive("gap", gap) });
 
 function positive(what: string, value: number): number {
-  if (!Number.isSafeInteger(value) || value <= 0) throw new Error(`A window's ${what} must be a whole number of milliseconds above 0, not ${value}`);
+  if (!Number.isSafeInteger(value) || value <= 0) {
+    throw new Error(`A window's ${what} must be a whole number of milliseconds above 0, not ${value}`);
+  }
   return value;
 }
 
 /** The start of the aligned stretch of `size` that `time` lies in, also before the epoch. */
 export function alignDown(time: number, size: number): number {
   const rest = time % size;
-  return rest < 0 ? time - rest - size : time - rest;
+  if (rest >= 0) return time - rest;
+  if (rest < 0) return time - rest - size;
+  throw new Error(`${time} is not an event time`);
 }
 
 /** Starts and ends of the windows of an event time. A session is the event's own gap, to be merged with others. */
@@ -45,14 +52,24 @@ export function assign(windowing: Windowing, time: number): { start: number; end
       }
       return assigned;
     }
-    case "sessions":
-      return [{ start: time, end: time + windowing.gap }];
+    case "sessions": {
+      const start = alignDown(time, 1);
+      return [{ start, end: start + windowing.gap }];
+    }
   }
 }
 
-/** A window as the SDK has it. */
-export function toInterval(start: number, end: number): sdk.Window {
+/** A window as the SDK has it: the reverse of boundsOf. */
+export function windowOf(start: number, end: number): sdk.Window {
+  if (!(start < end)) throw new Error(`A window cannot begin at ${start} and end at ${end}`);
+  if (end === Number.POSITIVE_INFINITY) return new values.GlobalWindow();
   return new values.IntervalWindow(Long.fromNumber(start), Long.fromNumber(end));
+}
+
+/** A value that lies nowhere in particular: in the global window, at the beginning of time. */
+export function unwindowed(value: unknown): sdk.WindowedValue {
+  const pane = standardCoders.PaneInfoCoder.ONE_AND_ONLY_FIRING;
+  return { value, windows: [new values.GlobalWindow()], pane, timestamp: Long.fromString("-9223372036854775") };
 }
 
 /** Start and end of an SDK window; the global window is endless both ways. */
@@ -72,7 +89,11 @@ function windowFnProto(windowing: Windowing): { urn: string; payload: Uint8Array
     }
     case "sliding": {
       const { size, every } = windowing;
-      const payload = windowPayloads.SlidingWindowsPayload.toBinary({ size: millis(size), period: millis(every), offset });
+      const payload = windowPayloads.SlidingWindowsPayload.toBinary({
+        size: millis(size),
+        period: millis(every),
+        offset,
+      });
       return { urn: "beam:window_fn:sliding_windows:v1", payload };
     }
     case "sessions": {
@@ -83,7 +104,14 @@ function windowFnProto(windowing: Windowing): { urn: string; payload: Uint8Array
 }
 
 /** The strategy of a collection that is windowed so; panes accumulate: each one stands for the whole window. */
-export function windowingStrategy(pipeline: sdk.Pipeline, windowing: Windowing, lateness: number): sdk.WindowingStrategy {
+export function windowingStrategy(
+  pipeline: sdk.Pipeline,
+  windowing: Windowing,
+  lateness: number,
+): sdk.WindowingStrategy {
+  if (!Number.isSafeInteger(lateness) || lateness < 0) {
+    throw new Error(`A lateness must be a whole number of milliseconds, not ${lateness}`);
+  }
   const strategy = sdkWindowing.createWindowingStrategyProto(pipeline, {
     assignWindows: () => [],
     windowCoder: () => new standardCoders.IntervalWindowCoder(),

@@ -1,8 +1,11 @@
 // Asynchronous batched writing as a Beam transform: rows gather into batches, a bounded number of batches is under way,
 // a failing batch is tried again with growing, jittered pauses, and then fails the run or leaves by `failed`.
+import { setTimeout as pause } from "node:timers/promises";
 import { countsOf, type Count } from "./counts";
+import { type Abandonable } from "./failed-bundles";
 import { parDo, type PCollection, type PTransform } from "./collection";
 import { operatorByUrn } from "./operator-registry";
+import { wholeAtLeast } from "./options";
 import { type sdk } from "./sdk";
 import { packBytes, unpackBytes } from "./travel";
 import { messageOf } from "../schema/errors";
@@ -56,6 +59,11 @@ export interface Written<T> {
 }
 
 export function writeBatches<T>(name: string, writer: BatchWriter<T>): PTransform<PCollection<T>, Written<T>> {
+  const { batchRows, concurrency, retries, firstPause, maxPause } = writer.options;
+  for (const [option, value] of Object.entries({ batchRows, concurrency }))
+    wholeAtLeast(1, `${name}: ${option}`, value);
+  for (const [option, value] of Object.entries({ retries, firstPause, maxPause }))
+    wholeAtLeast(0, `${name}: ${option}`, value);
   return parDo(name, WRITE_URN, packBytes(writer), (collection) => ({ written: collection(), failed: collection() }));
 }
 
@@ -65,11 +73,14 @@ export function pauseBefore(attempt: number, options: WriteOptions, random: () =
   return full * (0.5 + random() / 2);
 }
 
-class WriteOperator {
+class WriteOperator implements Abandonable {
   private gathered: sdk.WindowedValue[] = [];
   private queued: sdk.WindowedValue[][] = [];
   private underWay = 0;
+  private isOpen = false;
   private failure: { readonly error: unknown } | null = null;
+  /** Ends the pauses between attempts when the bundle has failed. */
+  private stop = new AbortController();
   // One promise that all wait for while too much is under way. It never rejects: the next call throws instead.
   private gate: { readonly promise: Promise<void>; readonly open: () => void } | null = null;
   private readonly count: Count;
@@ -88,7 +99,9 @@ class WriteOperator {
     this.gathered = [];
     this.queued = [];
     this.failure = null;
+    this.stop = new AbortController();
     await this.writer.open?.();
+    this.isOpen = true;
   }
 
   process(element: sdk.WindowedValue): sdk.Done {
@@ -106,9 +119,31 @@ class WriteOperator {
     if (this.gathered.length > 0) this.queued.push(this.gathered);
     this.gathered = [];
     this.launch();
-    while (this.underWay > 0) await this.untilFree();
-    await this.writer.close?.();
+    await this.untilIdle();
+    // A failure is thrown before closing: what closes then is abandonBundle.
     if (this.failure !== null) throw this.failure.error;
+    await this.close();
+  }
+
+  async abandonBundle(error: unknown): Promise<void> {
+    this.fail(error);
+    await this.untilIdle();
+    await this.close();
+  }
+
+  private async close(): Promise<void> {
+    if (!this.isOpen) return;
+    this.isOpen = false;
+    await this.writer.close?.();
+  }
+
+  private fail(error: unknown): void {
+    this.failure ??= { error };
+    this.stop.abort();
+  }
+
+  private async untilIdle(): Promise<void> {
+    while (this.underWay > 0) await this.untilFree();
   }
 
   private untilFree(): Promise<void> {
@@ -126,9 +161,7 @@ class WriteOperator {
       if (batch === undefined) return;
       this.underWay += 1;
       void this.deliver(batch)
-        .catch((error: unknown) => {
-          this.failure ??= { error };
-        })
+        .catch((error: unknown) => this.fail(error))
         .finally(() => {
           this.underWay -= 1;
           this.launch();
@@ -140,28 +173,33 @@ class WriteOperator {
   }
 
   private async deliver(batch: readonly sdk.WindowedValue[]): Promise<void> {
-    const { options, counter } = this.writer;
     const rows = batch.map((element) => element.value);
+    const problem = await this.tryToWrite(rows);
+    if (problem === null) {
+      this.count(this.writer.counter, rows.length);
+      const [first] = batch;
+      if (first !== undefined) await this.written?.receive({ ...first, value: rows.length });
+    } else if (this.writer.options.onFailure === "fail" || this.failure !== null) {
+      throw problem.error;
+    } else {
+      const error = messageOf(problem.error);
+      for (const element of batch) await this.failed?.receive({ ...element, value: { element: element.value, error } });
+    }
+  }
+
+  /** Answers with the last error when no attempt went well. */
+  private async tryToWrite(rows: readonly unknown[]): Promise<{ readonly error: unknown } | null> {
+    const { options } = this.writer;
     for (let attempt = 1; ; attempt += 1) {
       try {
         await this.writer.write(rows);
-        break;
+        return null;
       } catch (error) {
-        const again = attempt <= options.retries && (this.writer.isTransient?.(error) ?? true);
-        if (again) {
-          await new Promise((resolve) => setTimeout(resolve, pauseBefore(attempt, options)));
-          continue;
-        }
-        if (options.onFailure === "fail") throw error;
-        for (const element of batch) {
-          await this.failed?.receive({ ...element, value: { element: element.value, error: messageOf(error) } });
-        }
-        return;
+        if (attempt > options.retries || !(this.writer.isTransient?.(error) ?? true)) return { error };
+        await pause(pauseBefore(attempt, options), undefined, { signal: this.stop.signal }).catch(() => {});
+        if (this.failure !== null) return { error };
       }
     }
-    this.count(counter, rows.length);
-    const [first] = batch;
-    if (first !== undefined) await this.written?.receive({ ...first, value: rows.length });
   }
 }
 

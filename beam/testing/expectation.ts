@@ -1,6 +1,8 @@
 // What a test says about a collection, and how it is told when that is not so: what was expected, what came.
-import { inspect, isDeepStrictEqual } from "node:util";
+import { inspect, types } from "node:util";
+import { messageOf } from "../../schema/errors";
 import { type Place } from "../do-fn";
+import { millisOf } from "./time";
 
 /** One element of a collection, and where it lay. */
 export interface Found<T> {
@@ -13,6 +15,7 @@ type Check<T> = (found: readonly Found<T>[]) => string | null;
 /** Expectations on one collection, checked when the pipeline has run. */
 export class Expectation<T> {
   private readonly checks: Check<T>[] = [];
+  private isChecked = false;
 
   constructor(
     private readonly name: string,
@@ -23,41 +26,45 @@ export class Expectation<T> {
 
   /** Exactly these elements, in any order. */
   containsInAnyOrder(expected: readonly T[]): this {
-    return this.add((found) => compare(found.map((element) => element.value), expected));
+    return this.add((found) =>
+      compare(
+        found.map((element) => element.value),
+        expected,
+      ),
+    );
   }
 
   /** No element at all. */
   isEmpty(): this {
     return this.add((found) =>
-      found.length === 0 ? null : `expected no elements\n${list("came", found.map((element) => element.value))}`,
+      found.length === 0 ? null : `expected no elements, ${found.length} came\n${listAll(found)}`,
     );
   }
 
   /** So many elements. */
   hasSize(size: number): this {
     return this.add((found) =>
-      found.length === size
-        ? null
-        : `expected ${size} elements, ${found.length} came\n${list("came", found.map((element) => element.value))}`,
+      found.length === size ? null : `expected ${elements(size)}, ${found.length} came\n${listAll(found)}`,
     );
   }
 
   /** Whatever `check` throws is a failure; it gets all elements. */
   satisfies(check: (elements: readonly T[]) => void): this {
     return this.add((found) => {
-      const elements = found.map((element) => element.value);
       try {
-        check(elements);
-        return null;
+        const answer: unknown = check(found.map((element) => element.value));
+        if (!types.isPromise(answer)) return null;
+        answer.catch(() => {});
+        return "satisfies takes a check that is not async: its promise would not be waited for";
       } catch (error) {
-        return `${error instanceof Error ? error.message : String(error)}\n${list("came", elements)}`;
+        return `${messageOf(error)}\n${listAll(found)}`;
       }
     });
   }
 
   /** Only the elements of the window that starts then. */
   inWindow(start: number | string, end?: number | string): Expectation<T> {
-    const [from, to] = [millis(start), end === undefined ? null : millis(end)];
+    const [from, to] = [millisOf(start), end === undefined ? null : millisOf(end)];
     const text = `in the window from ${iso(from)}${to === null ? "" : ` to ${iso(to)}`}`;
     return this.narrow(text, (place) => place.start === from && (to === null || place.end === to));
   }
@@ -78,6 +85,8 @@ export class Expectation<T> {
   }
 
   private add(check: Check<T>): this {
+    if ((this.root ?? this).isChecked)
+      throw new Error(`${this.name}: the pipeline has run; say before run() what to expect`);
     const where = this.narrowed === "" ? this.name : `${this.name}, ${this.narrowed}`;
     (this.root ?? this).checks.push((found) => {
       const complaint = check(found.filter(({ place }) => this.keep(place)));
@@ -88,6 +97,7 @@ export class Expectation<T> {
 
   /** What is not as expected, in words; empty when all is. */
   complaints(found: readonly Found<T>[]): string[] {
+    this.isChecked = true;
     return this.checks.map((check) => check(found)).filter((complaint) => complaint !== null);
   }
 }
@@ -96,7 +106,7 @@ function compare(actual: readonly unknown[], expected: readonly unknown[]): stri
   const missing = without(expected, actual);
   const unexpected = without(actual, expected);
   if (missing.length === 0 && unexpected.length === 0) return null;
-  const counts = `expected ${expected.length} elements in any order, ${actual.length} came`;
+  const counts = `expected ${elements(expected.length)} in any order, ${actual.length} came`;
   return [counts, list("expected, but did not come", missing), list("came, but was not expected", unexpected)]
     .filter((line) => line !== "")
     .join("\n");
@@ -104,22 +114,38 @@ function compare(actual: readonly unknown[], expected: readonly unknown[]): stri
 
 /** The items of `all` left over when each item of `taken` has taken away one that is equal. */
 function without(all: readonly unknown[], taken: readonly unknown[]): unknown[] {
-  const rest = [...taken];
+  const counts = new Map<string, number>();
+  for (const item of taken) {
+    const text = contentOf(item);
+    counts.set(text, (counts.get(text) ?? 0) + 1);
+  }
   return all.filter((item) => {
-    const at = rest.findIndex((other) => isDeepStrictEqual(plain(other), plain(item)));
-    if (at < 0) return true;
-    rest.splice(at, 1);
-    return false;
+    const text = contentOf(item);
+    const count = counts.get(text) ?? 0;
+    if (count > 0) counts.set(text, count - 1);
+    return count === 0;
   });
 }
 
-// Under jest, literals of a test and values of the library come from different realms: compare them by content.
+/** A text that tells all there is to tell of a value, so that thousands of elements compare in no time. */
+function contentOf(value: unknown): string {
+  return inspect(plain(value), {
+    depth: Infinity,
+    maxArrayLength: Infinity,
+    maxStringLength: Infinity,
+    breakLength: Infinity,
+    compact: true,
+    sorted: true,
+  });
+}
+
+// Classes and realms do not count, only content: literals of a test are plain, and jest's realm is not the library's.
 function plain(value: unknown): unknown {
   if (Array.isArray(value)) return Array.from(value, plain);
-  if (value === null || typeof value !== "object" || value instanceof Uint8Array || value instanceof Date) return value;
+  if (types.isUint8Array(value)) return new Uint8Array(value);
   if (Object.prototype.toString.call(value) !== "[object Object]") return value;
   return Object.fromEntries(
-    Object.entries(value)
+    Object.entries(value as object)
       .filter(([, field]) => field !== undefined)
       .map(([name, field]) => [name, plain(field)]),
   );
@@ -127,15 +153,21 @@ function plain(value: unknown): unknown {
 
 const SHOWN = 10;
 
+const elements = (count: number) => `${count} ${count === 1 ? "element" : "elements"}`;
+
+const listAll = (found: readonly Found<unknown>[]) =>
+  list(
+    "came",
+    found.map((element) => element.value),
+  );
+
 function list(title: string, items: readonly unknown[]): string {
   if (items.length === 0) return "";
-  const lines = items.slice(0, SHOWN).map((item) => `    ${inspect(item, { depth: 6, breakLength: 110 }).replaceAll("\n", "\n    ")}`);
+  const lines = items
+    .slice(0, SHOWN)
+    .map((item) => `    ${inspect(item, { depth: 6, breakLength: 110 }).replaceAll("\n", "\n    ")}`);
   if (items.length > SHOWN) lines.push(`    … and ${items.length - SHOWN} more`);
   return [`  ${title}:`, ...lines].join("\n");
-}
-
-function millis(time: number | string): number {
-  return typeof time === "number" ? time : Date.parse(time);
 }
 
 function iso(time: number): string {

@@ -92,7 +92,11 @@ describe("TestPipeline", () => {
 
   test("merges sessions", async () => {
     const pipeline = new TestPipeline();
-    const stream = new TestStream<number>().addAt(T0, 2).addAt(T0 + 9_000, 4).addAt(T0 + 30_000, 6).addAt(T0 + 4_000, 8);
+    const stream = new TestStream<number>()
+      .addAt(T0, 2)
+      .addAt(T0 + 9_000, 4)
+      .addAt(T0 + 30_000, 6)
+      .addAt(T0 + 4_000, 8);
     const grouped = pipeline
       .stream(stream)
       .apply(windowInto(sessions(5_000)))

@@ -33,7 +33,6 @@ export class Collect implements DoFn<unknown, Record<never, never>> {
  */
 export class TestPipeline {
   private readonly graph: Graph;
-  private readonly clock = new Clock();
   private hasClock = false;
   private sources = 0;
   private readonly expectations: { readonly number: number; readonly expectation: Expectation<never> }[] = [];
@@ -65,7 +64,6 @@ export class TestPipeline {
   expect<T>(collection: PCollection<T>, name = "the collection"): Expectation<T> {
     const number = nextCollection++;
     const expectation = new Expectation<T>(name);
-    collected.set(number, []);
     this.expectations.push({ number, expectation: expectation as unknown as Expectation<never> });
     collection.apply(perElement(`expect ${number}`, new Collect(number)));
     return expectation;
@@ -74,8 +72,9 @@ export class TestPipeline {
   /** Runs it; throws when an expectation does not hold. Answers with the counters of the run. */
   async run(): Promise<Counters> {
     quietSdkLogs();
+    for (const { number } of this.expectations) collected.set(number, []);
     try {
-      const counters = await runDirect(this.graph, this.hasClock ? this.clock : undefined);
+      const counters = await runDirect(this.graph, this.hasClock ? new Clock() : undefined);
       const complaints = this.expectations.flatMap(({ number, expectation }) =>
         expectation.complaints((collected.get(number) ?? []) as Found<never>[]),
       );

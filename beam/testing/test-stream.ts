@@ -5,6 +5,7 @@ import { currentClock } from "../clock";
 import { perElement, type DoFn, type Emitters } from "../do-fn";
 import { named, type PCollection, type PTransform, type Root } from "../collection";
 import { register } from "../travel";
+import { millisOf } from "./time";
 
 type Event<T> = { readonly elements: readonly T[]; readonly timestamp: number | null } | { readonly watermark: number };
 
@@ -38,12 +39,6 @@ export class TestStream<T> {
     this.events.push({ watermark: END_OF_TIME });
     return this;
   }
-}
-
-function millisOf(time: number | string): number {
-  const millis = typeof time === "number" ? time : Date.parse(time);
-  if (!Number.isFinite(millis)) throw new Error(`“${time}” is not a time: give milliseconds or ISO 8601 text`);
-  return millis;
 }
 
 interface Stamped<T> {

@@ -37,7 +37,7 @@ interface QuantityField {
   readonly scale: number;
 }
 
-/** Texts without a point of up to 15 digits are exact as numbers: the usual case is parsed without BigInt. */
+/** The whole number of units of 10^-scale in a field; null where it has none. */
 export function toUnits(value: unknown, scale: number, field: string): Units | null {
   if (value === null || value === undefined) return null;
   if (typeof value === "string") return textUnits(value, scale, field);
@@ -53,6 +53,7 @@ export function toUnits(value: unknown, scale: number, field: string): Units | n
 
 const MAX_FAST_DIGITS = 15;
 
+/** Up to 15 digits are exact as a number: the usual text is parsed without BigInt. */
 function textUnits(text: string, scale: number, field: string): Units {
   const { length } = text;
   let units = 0;
@@ -60,22 +61,25 @@ function textUnits(text: string, scale: number, field: string): Units {
   let fraction = -1;
   for (let at = 0; at < length; at += 1) {
     const code = text.charCodeAt(at);
-    if (code === 46 && fraction < 0) {
+    if (code === 46 && fraction < 0 && at > 0) {
       fraction = 0;
     } else if (code >= 48 && code <= 57) {
       units = units * 10 + (code - 48);
       digits += 1;
       if (fraction >= 0) fraction += 1;
     } else {
-      digits = MAX_FAST_DIGITS;
+      digits = MAX_FAST_DIGITS + 1;
       break;
     }
   }
   const missing = scale - Math.max(fraction, 0);
-  if (digits + missing <= MAX_FAST_DIGITS && missing >= 0) return units * 10 ** missing;
+  const isPlain = digits > 0 && fraction !== 0;
+  if (isPlain && digits + missing <= MAX_FAST_DIGITS && missing >= 0) return units * 10 ** missing;
   const exact = parseDecimal(text, scale);
   if (exact === null) {
-    throw new Error(`${field} is “${text}”, which is no decimal with at most ${scale} digits after the point; give the measure a greater scale`);
+    throw new Error(
+      `${field} is “${text}”, which is no decimal with at most ${scale} digits after the point; give the measure a greater scale`,
+    );
   }
   return smallest(exact);
 }
@@ -107,18 +111,24 @@ class CountOfState implements State {
   }
 }
 
-/** [the sum in units, whether the rows had numbers rather than decimal text] */
+/** The sum in units, whether any value was there, and whether the values were numbers rather than decimal text. */
+type FrozenTotal = readonly [units: string, found: boolean, numeric: boolean];
+/** The same of products, and the sum of the second field in rows that lack the first. */
+type FrozenProducts = readonly [...FrozenTotal, unpaired: string];
+
 abstract class TotalState implements State {
   protected readonly total = new ExactSum();
+  protected found = false;
   protected numeric = false;
   abstract add(row: ParsedRow): void;
   merge(frozen: Frozen): void {
-    const [units, numeric] = frozen as readonly [string, boolean];
+    const [units, found, numeric] = frozen as FrozenTotal;
     this.total.add(smallest(BigInt(units)));
+    this.found ||= found;
     this.numeric ||= numeric;
   }
-  freeze(): Frozen {
-    return [String(this.total.value()), this.numeric];
+  freeze(): readonly Frozen[] {
+    return [String(this.total.value()), this.found, this.numeric];
   }
 }
 
@@ -133,11 +143,13 @@ class SumState extends TotalState {
     const value = units[this.quantity];
     if (value === null || value === undefined) return;
     this.total.add(value);
+    this.found = true;
     if (typeof row[this.field] === "number") this.numeric = true;
   }
 }
 
 class SumProductState extends TotalState {
+  private readonly unpaired = new ExactSum();
   constructor(
     private readonly a: number,
     private readonly b: number,
@@ -148,9 +160,21 @@ class SumProductState extends TotalState {
   add({ units, row }: ParsedRow): void {
     const a = units[this.a];
     const b = units[this.b];
-    if (a === null || a === undefined || b === null || b === undefined) return;
+    if (b === null || b === undefined) return;
+    if (a === null || a === undefined) {
+      this.unpaired.add(b);
+      return;
+    }
     this.total.addProduct(a, b);
+    this.found = true;
     if (typeof row[this.field] === "number") this.numeric = true;
+  }
+  override merge(frozen: Frozen): void {
+    super.merge(frozen);
+    this.unpaired.add(smallest(BigInt((frozen as FrozenProducts)[3])));
+  }
+  override freeze(): readonly Frozen[] {
+    return [...super.freeze(), String(this.unpaired.value())];
   }
 }
 
@@ -167,20 +191,25 @@ class ExtremeState implements State {
     this.consider(units[this.quantity] ?? null, row[this.field.name] as Frozen);
   }
   private consider(units: Units | null, value: Frozen): void {
-    if (units === null) return;
-    // Numbers are compared as they are: their units may be rounded.
-    const size = typeof value === "number" ? value : units;
-    if (this.best !== null && !(this.greatest ? size > this.best : size < this.best)) return;
-    this.best = size;
+    if (units === null || (this.best !== null && !this.beats(units, this.best, value))) return;
+    this.best = units;
     this.value = value;
+  }
+  private beats(units: Units, best: Units, value: Frozen): boolean {
+    if (units !== best) return this.greatest ? units > best : units < best;
+    // Equal units: a text is exact, and wins; of two numbers, whose units may be rounded, the numbers tell.
+    if (typeof this.value !== "number") return false;
+    return (
+      typeof value === "string" || (this.greatest ? (value as number) > this.value : (value as number) < this.value)
+    );
   }
   merge(frozen: Frozen): void {
     this.consider(toUnits(frozen, this.field.scale, this.field.name), frozen);
   }
   freeze(): Frozen {
-    // Equal quantities can be written differently (1.5, 1.50): canonical text does not depend on which came first.
-    if (typeof this.value !== "string" || this.best === null) return this.value;
-    return formatDecimal(BigInt(this.best), this.field.scale);
+    // Equal quantities can be written differently (1.5 and 1.50, 0 and -0): the result does not depend on which came first.
+    if (this.best === null || this.value === null) return null;
+    return typeof this.value === "number" ? this.value + 0 : formatDecimal(BigInt(this.best), this.field.scale);
   }
 }
 
@@ -226,7 +255,7 @@ class EdgeState implements State {
   }
 }
 
-/** Numbers before texts, numbers by size, texts by code point, nothing first. */
+/** Nothing before numbers, numbers by size before texts, texts by code unit. */
 export function compareIds(a: string | number | null, b: string | number | null): number {
   if (typeof a === "number" && typeof b === "number") return a - b;
   if (typeof a === "string" && typeof b === "string") return compareTexts(a, b);
@@ -234,7 +263,7 @@ export function compareIds(a: string | number | null, b: string | number | null)
 }
 
 const rankOf = (id: string | number | null) => (id === null ? 0 : typeof id === "number" ? 1 : 2);
-const compareTexts = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
+export const compareTexts = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0);
 
 type Finish = (frozen: FrozenGroup) => unknown;
 
@@ -287,7 +316,11 @@ export class Accumulation {
       case "vwap": {
         const products = this.sumProduct(a, b, scale);
         const volume = this.sum(b, scale);
-        return (frozen) => quotient(unitsOf(frozen[products]), unitsOf(frozen[volume]), scale);
+        return (frozen) => {
+          // A quantity without a price says nothing about the price.
+          const priced = unitsOf(frozen[volume]) - BigInt((frozen[products] as FrozenProducts)[3]);
+          return quotient(unitsOf(frozen[products]), priced, scale);
+        };
       }
     }
   }
@@ -364,10 +397,12 @@ function quotient(total: bigint, parts: bigint, scale: number): Decimal | null {
   return units === null ? null : formatDecimal(units, scale);
 }
 
-const unitsOf = (frozen: Frozen | undefined): bigint => BigInt((frozen as readonly [string, boolean])[0]);
+const unitsOf = (frozen: Frozen | undefined): bigint => BigInt((frozen as FrozenTotal)[0]);
 
-/** Decimal text, or a number where the rows had numbers. */
-function exact(frozen: Frozen | undefined, scale: number): Decimal | number {
-  const text = formatDecimal(unitsOf(frozen), scale);
-  return (frozen as readonly [string, boolean])[1] ? Number(text) : text;
+/** Decimal text, a number where the rows had numbers, null where they had nothing. */
+function exact(frozen: Frozen | undefined, scale: number): Decimal | number | null {
+  const [units, found, numeric] = frozen as FrozenTotal;
+  if (!found) return null;
+  const text = formatDecimal(BigInt(units), scale);
+  return numeric ? Number(text) : text;
 }

@@ -51,7 +51,11 @@ export class ExactSum {
       this.middle = middle;
       this.low = low;
     } else {
-      this.big += BigInt(a) * BigInt(b);
+      // What there is goes to the big part, rather than this and every later product.
+      this.big = this.value();
+      this.high = aHigh * bHigh;
+      this.middle = aHigh * bLow + aLow * bHigh;
+      this.low = aLow * bLow;
     }
   }
 

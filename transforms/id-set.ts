@@ -1,5 +1,5 @@
 // Which ids were seen. Whole numbers are kept as ranges: ids that are nearly contiguous, as sequence numbers are, take
-// next to no memory, in whatever order they come. Texts are kept one by one.
+// next to no memory, in whatever order they come. Everything else is kept one by one.
 
 export type Id = string | number;
 
@@ -7,12 +7,11 @@ export class IdSet {
   // Ranges [from, to], both seen, in order, never touching each other.
   private readonly from: number[] = [];
   private readonly to: number[] = [];
-  private texts: Set<string> | null = null;
+  private others: Set<Id> | null = null;
 
   /** Adds an id; answers whether it is new. */
   add(id: Id): boolean {
-    if (typeof id === "string") return this.addText(id);
-    if (!Number.isSafeInteger(id)) return this.addText(`#${id}`);
+    if (typeof id === "string" || !Number.isSafeInteger(id)) return this.addOther(id);
     const { from, to } = this;
     const last = from.length - 1;
     // Ids mostly come in order, or a little out of it: the last ranges are looked at first.
@@ -49,10 +48,10 @@ export class IdSet {
     return this.from.length;
   }
 
-  private addText(id: string): boolean {
-    this.texts ??= new Set();
-    if (this.texts.has(id)) return false;
-    this.texts.add(id);
+  private addOther(id: Id): boolean {
+    this.others ??= new Set();
+    if (this.others.has(id)) return false;
+    this.others.add(id);
     return true;
   }
 

@@ -43,49 +43,60 @@ const scaleOf = (options?: Options) => options?.scale ?? DEFAULT_SCALE;
 /** How many rows. */
 export const count = (): CountMeasure => ({ kind: "count", fields: [], scale: 0 });
 
-/** The exact sum of a field. */
+/** The exact sum of a field; null when no row has a value. */
 export const sum = <F extends string>(field: F, options?: Options): SumMeasure<F> => ({
   kind: "sum",
   fields: [field],
   scale: scaleOf(options),
 });
 
-/** The exact sum of the products of two fields. */
-export const sumProduct = <A extends string, B extends string>(a: A, b: B, options?: Options): SumProductMeasure<A | B> => ({
+/** The exact sum of the products of two fields, over the rows that have both; null when there is none. */
+export const sumProduct = <A extends string, B extends string>(
+  a: A,
+  b: B,
+  options?: Options,
+): SumProductMeasure<A | B> => ({
   kind: "sumProduct",
   fields: [a, b],
   scale: scaleOf(options),
 });
 
-/** The smallest value of a field. */
+/** The smallest value of a field; null when no row has one. */
 export const min = <F extends string>(field: F, options?: Options): ExtremeMeasure<F> => ({
   kind: "min",
   fields: [field],
   scale: scaleOf(options),
 });
 
-/** The greatest value of a field. */
+/** The greatest value of a field; null when no row has one. */
 export const max = <F extends string>(field: F, options?: Options): ExtremeMeasure<F> => ({
   kind: "max",
   fields: [field],
   scale: scaleOf(options),
 });
 
-/** The value of a field in the row that comes first by event time, then by the `unique` field, then by the value itself. */
+/**
+ * The value of a field, null too, in the row that comes first by event time, then by the `unique` field, then by the
+ * value itself.
+ */
 export const first = <F extends string>(field: F): EdgeMeasure<F> => ({ kind: "first", fields: [field], scale: 0 });
 
 /** The value of a field in the row that comes last, in the same order as `first`. */
 export const last = <F extends string>(field: F): EdgeMeasure<F> => ({ kind: "last", fields: [field], scale: 0 });
 
-/** The mean of a field, rounded half to even to `scale` digits. */
+/** The mean of a field, rounded half to even to `scale` digits; null when no row has a value. */
 export const avg = <F extends string>(field: F, options?: Options): QuotientMeasure<F> => ({
   kind: "avg",
   fields: [field],
   scale: scaleOf(options),
 });
 
-/** The mean price by volume: Σ price · quantity / Σ quantity, rounded half to even; null when the volume is 0. */
-export const vwap = <P extends string, Q extends string>(price: P, quantity: Q, options?: Options): QuotientMeasure<P | Q> => ({
+/** The mean price by volume: Σ price · quantity / Σ quantity, over the rows that have both, rounded half to even; null when the volume is 0. */
+export const vwap = <P extends string, Q extends string>(
+  price: P,
+  quantity: Q,
+  options?: Options,
+): QuotientMeasure<P | Q> => ({
   kind: "vwap",
   fields: [price, quantity],
   scale: scaleOf(options),
@@ -95,15 +106,14 @@ export const vwap = <P extends string, Q extends string>(price: P, quantity: Q, 
 export type NeededBy<M> =
   M extends EdgeMeasure<infer F>
     ? { readonly [Name in F]: Comparable | boolean }
-    : M extends
-          | SumMeasure<infer F>
-          | SumProductMeasure<infer F>
-          | ExtremeMeasure<infer F>
-          | QuotientMeasure<infer F>
+    : M extends SumMeasure<infer F> | SumProductMeasure<infer F> | ExtremeMeasure<infer F> | QuotientMeasure<infer F>
       ? { readonly [Name in F]: Quantity }
       : unknown;
 
+/** What a sum of values of T gives; where there may be none, it may be null. */
 type Exact<T> = T extends number ? number : T extends string ? Decimal : null;
+/** What is there of T, as a column has it: nothing is null. */
+type Column<T> = T extends undefined ? null : T;
 type Field<M> = M extends Spec<string, infer F> ? F : never;
 
 /** The type of the column that a measure makes of rows of T. */
@@ -112,7 +122,7 @@ export type ResultOf<M, T> = M extends CountMeasure
   : M extends QuotientMeasure<string>
     ? Decimal | null
     : M extends SumMeasure<string> | SumProductMeasure<string>
-      ? Exact<NonNullable<T[Field<M> & keyof T]>>
+      ? Exact<T[Field<M> & keyof T]>
       : M extends ExtremeMeasure<string> | EdgeMeasure<string>
-        ? T[Field<M> & keyof T]
+        ? Column<T[Field<M> & keyof T]>
         : never;

@@ -5,7 +5,7 @@ import { type DeadLetterLimit } from "../beam";
 import { RunError } from "../schema/errors";
 import { raw, tableOf } from "../schema/table";
 
-/** Its key is (job, source, position): reading the same records again replaces their letters. */
+/** Its key is (job, step, source, position): reading the same records again replaces their letters. */
 export const DeadLetter = z.object({
   job: z.string().describe("the job that read the record"),
   source: z.string().describe("where the record lies: a file, a topic and partition"),
@@ -54,7 +54,8 @@ export class DeadLetterGuard {
     const { share, consecutive, sample } = this.limit;
     if (this.seen < sample) return;
     if (this.row > consecutive) this.stop(`${this.row} records in a row (the limit is ${consecutive})`, why);
-    if (this.dead > share * this.seen) this.stop(`${this.dead} of ${this.seen} records (the limit is ${share * 100} %)`, why);
+    if (this.dead > share * this.seen)
+      this.stop(`${this.dead} of ${this.seen} records (the limit is ${Number((share * 100).toPrecision(6))} %)`, why);
   }
 
   private stop(what: string, why: string): never {

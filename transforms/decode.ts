@@ -59,16 +59,19 @@ function fromColumns(columns: Readonly<Record<string, string>>, schema: z.ZodTyp
 
 function fromText(text: string, type: z.ZodType): unknown {
   const { type: kind, innerType } = type.def as { type: string; innerType?: z.ZodType };
-  if (innerType !== undefined) return text === "" ? undefined : fromText(text, innerType);
+  if (text === "" && (kind === "optional" || kind === "default" || kind === "prefault")) return undefined;
+  if (text === "" && kind === "nullable") return null;
+  if (innerType !== undefined) return fromText(text, innerType);
   switch (kind) {
     case "number":
       return /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/.test(text) ? Number(text) : text;
     case "boolean":
       return text === "true" ? true : text === "false" ? false : text;
+    case "literal":
+      return [...(type as z.ZodLiteral).values].find((value) => String(value) === text) ?? text;
     default:
       return text;
   }
 }
 
 register("beamline/transforms/decode", { Decode });
-

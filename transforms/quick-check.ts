@@ -14,22 +14,29 @@ interface CheckDef {
   readonly value?: number;
   readonly inclusive?: boolean;
   readonly fn?: (value: unknown) => unknown;
+  /** When the check is made at all. */
+  readonly when?: unknown;
 }
 
 /** The quick check of a schema; null when it has anything that is not known here. */
 export function quickCheckOf(schema: z.ZodType): QuickCheck | null {
   if (!(schema instanceof z.ZodObject) || schema.def.catchall !== undefined || hasChecks(schema)) return null;
   const functions: unknown[] = [];
+  const reads: string[] = [];
   const conditions: string[] = [];
   const fields: string[] = [];
-  for (const [name, type] of Object.entries(schema.shape as Record<string, z.ZodType>)) {
-    const field = `o[${JSON.stringify(name)}]`;
+  for (const [name, type] of Object.entries<z.ZodType>(schema.shape)) {
+    const field = `v${fields.length}`;
     const condition = name === "__proto__" ? null : conditionOf(type, field, functions);
     if (condition === null) return null;
-    conditions.push(condition);
+    reads.push(`const ${field} = o[${JSON.stringify(name)}];`);
+    conditions.push(` && ${condition}`);
     fields.push(`${JSON.stringify(name)}: ${field}`);
   }
-  const body = `return typeof o === "object" && o !== null && !Array.isArray(o) && ${conditions.join(" && ")} ? { ${fields.join(", ")} } : null;`;
+  const body = `
+    if (typeof o !== "object" || o === null || Array.isArray(o)) return null;
+    ${reads.join(" ")}
+    return true${conditions.join("")} ? { ${fields.join(", ")} } : null;`;
   try {
     // The only texts in it that are not ours are field names and literals, as JSON.
     // eslint-disable-next-line @typescript-eslint/no-implied-eval -- compiled once per schema, as zod does itself
@@ -47,15 +54,16 @@ const checksOf = (type: z.ZodType): CheckDef[] =>
 const hasChecks = (type: z.ZodType): boolean => checksOf(type).length > 0;
 
 function conditionOf(type: z.ZodType, field: string, functions: unknown[]): string | null {
+  if ("coerce" in type.def && type.def.coerce === true) return null;
   if (type instanceof z.ZodString) return all(`typeof ${field} === "string"`, type, field, functions);
-  if (type instanceof z.ZodNumberFormat && type.format === "safeint") {
-    return all(`Number.isSafeInteger(${field})`, type, field, functions);
+  if (type instanceof z.ZodNumber) {
+    const test = type.format === null ? "isFinite" : type.format === "safeint" ? "isSafeInteger" : null;
+    return test === null ? null : all(`Number.${test}(${field})`, type, field, functions);
   }
-  if (type instanceof z.ZodNumber && type.format === null) return all(`Number.isFinite(${field})`, type, field, functions);
   if (type instanceof z.ZodBoolean && !hasChecks(type)) return `typeof ${field} === "boolean"`;
   if (type instanceof z.ZodLiteral && !hasChecks(type)) {
     const values = [...type.values];
-    if (!values.every((value) => typeof value === "string" || typeof value === "number")) return null;
+    if (!values.every((value) => typeof value === "string" || Number.isFinite(value))) return null;
     return `(${values.map((value) => `${field} === ${JSON.stringify(value)}`).join(" || ")})`;
   }
   return null;
@@ -63,7 +71,6 @@ function conditionOf(type: z.ZodType, field: string, functions: unknown[]): stri
 
 function all(first: string, type: z.ZodType, field: string, functions: unknown[]): string | null {
   const conditions = [first];
-  if (type.def.type === "string" && "coerce" in type.def && type.def.coerce === true) return null;
   for (const def of checksOf(type)) {
     const condition = checkCondition(def, field, functions);
     if (condition === null) return null;
@@ -86,7 +93,7 @@ function checkCondition(def: CheckDef, field: string, functions: unknown[]): str
       return def.format === "safeint" ? `Number.isSafeInteger(${field})` : null;
     case "custom":
       // A refinement is a function of the value; only one that plainly says true is taken as a yes.
-      if (def.fn === undefined) return null;
+      if (def.fn === undefined || def.when !== undefined) return null;
       return `f[${functions.push(def.fn) - 1}](${field}) === true`;
     default:
       return null;

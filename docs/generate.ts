@@ -1,0 +1,118 @@
+// Makes what is said once in the code: the reference of pipelines and the command, and .env.example.
+// `npm run generate` writes the files, `npm run generate -- --check` fails when one of them is stale.
+import fs from "node:fs";
+import path from "node:path";
+import { fieldsOf, graphLines, typeText } from "../cli/describe";
+import { parametersOf, type Parameter } from "../cli/parameters";
+import { catalog } from "../pipelines/catalog";
+import { type Pipeline } from "../pipelines/definition";
+import { RunOptions } from "../runners/run-options";
+import { format } from "prettier";
+
+const root = path.resolve(__dirname, "..");
+const NOTE = "<!-- Made by `npm run generate` from the code: change it there. -->";
+
+const cell = (text: string) => text.replaceAll("|", "\\|");
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]) => `| ${cells.map(cell).join(" | ")} |`;
+  return [line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n");
+}
+
+function parameterTable(parameters: readonly Parameter[]): string {
+  return table(
+    ["flag", "environment", "usual", "what it says"],
+    parameters.map(({ flag, value, environment, usual, description, repeated }) => [
+      `\`--${flag}${value === "" ? "" : ` ${value}`}\``,
+      `\`${environment}\``,
+      usual === null ? "" : `\`${usual}\``,
+      repeated ? `${description}; may be repeated` : description,
+    ]),
+  );
+}
+
+function pipelinePage(pipeline: Pipeline): string {
+  const parts = [`# ${pipeline.name}`, NOTE, `${pipeline.summary}. Version ${pipeline.version}.`];
+  for (const [name, { model }] of Object.entries(pipeline.inputs)) {
+    parts.push(
+      `## Input \`${name}\``,
+      table(
+        ["field", "what it says"],
+        fieldsOf(model).map(([field, text]) => [`\`${field}\``, text]),
+      ),
+    );
+  }
+  for (const [name, { table: output }] of Object.entries(pipeline.outputs)) {
+    const key = output.key.map((column) => `\`${column}\``).join(", ");
+    const columns = output.columns.map((column) => [`\`${column.name}\``, typeText(column), column.description]);
+    parts.push(
+      `## Output \`${name}\`: table \`${output.name}\``,
+      `Key: ${key}.`,
+      table(["column", "type", "what it says"], columns),
+    );
+  }
+  parts.push("## Parameters", parameterTable(parametersOf(pipeline.params)));
+  parts.push("## Graph", ["```text", ...graphLines(pipeline), "```"].join("\n"));
+  return parts.join("\n\n");
+}
+
+function commandPage(): string {
+  return [
+    "# The command",
+    NOTE,
+    "Flags of every run. A flag wins over the environment, the environment over `.env`, that over what is usual.",
+    parameterTable(parametersOf(RunOptions)),
+    "Exit codes: 0 done, 1 the run failed, 2 wrong usage or configuration, 130 interrupted.",
+    "## Pipelines",
+    table(
+      ["pipeline", "what it does"],
+      catalog.map(({ name, summary }) => [`[${name}](pipelines/${name}.md)`, summary]),
+    ),
+  ].join("\n\n");
+}
+
+function dotEnv(): string {
+  const entry = ({ environment, description, usual }: Parameter) =>
+    `# ${description}\n# ${environment}=${usual ?? ""}\n`;
+  const sections = [
+    "# Copy this to .env and take away the # of what you set. Made by `npm run generate`.\n",
+    "# --- every run ---\n",
+    ...parametersOf(RunOptions).map(entry),
+    ...catalog.flatMap(({ name, params }) => [`# --- ${name} ---\n`, ...parametersOf(params).map(entry)]),
+  ];
+  return sections.join("\n");
+}
+
+async function files(): Promise<Map<string, string>> {
+  const markdown = async (text: string) => format(text, { parser: "markdown", printWidth: 120 });
+  const made = new Map([
+    ["docs/reference/command.md", await markdown(commandPage())],
+    [".env.example", dotEnv()],
+  ]);
+  for (const pipeline of catalog) {
+    made.set(`docs/reference/pipelines/${pipeline.name}.md`, await markdown(pipelinePage(pipeline)));
+  }
+  return made;
+}
+
+async function main(): Promise<void> {
+  const check = process.argv.includes("--check");
+  const stale: string[] = [];
+  for (const [file, text] of await files()) {
+    const target = path.join(root, file);
+    const there = fs.existsSync(target) ? fs.readFileSync(target, "utf8") : null;
+    if (there === text) continue;
+    stale.push(file);
+    if (check) continue;
+    fs.mkdirSync(path.dirname(target), { recursive: true });
+    fs.writeFileSync(target, text);
+  }
+  if (stale.length === 0) console.log("All generated files are fresh.");
+  else if (!check) console.log(`Written: ${stale.join(", ")}`);
+  else {
+    console.error(`Stale: ${stale.join(", ")}. Run npm run generate and commit what it writes.`);
+    process.exitCode = 1;
+  }
+}
+
+void main();

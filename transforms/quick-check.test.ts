@@ -77,7 +77,7 @@ const nearly = fc
           Object.fromEntries(
             Object.entries(object).map(([name, value]) => [name, { get: () => value, enumerable: true }]),
           ),
-        ) as unknown;
+        );
       case "own __proto__":
         return Object.defineProperty(object, "__proto__", { value: { text: "x" }, enumerable: true });
       default:

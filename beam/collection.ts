@@ -11,6 +11,8 @@ export interface PCollection<T> {
 /** Where a pipeline begins. */
 export interface Root {
   apply<Out>(transform: PTransform<Root, Out>): Out;
+  /** Never there at run time: it keeps the beginning apart from collections. */
+  readonly __element?: { readonly beginning: true };
 }
 
 /** A step of the graph: from a collection (or several by name) to others. Its name must be its own within its parent. */

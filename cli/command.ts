@@ -1,6 +1,6 @@
 // The command: turns words into a request, gives that to a runner, and prints what comes back.
 import fs from "node:fs";
-import { parseEnv } from "node:util";
+import { inspect, parseEnv } from "node:util";
 import { catalog } from "../pipelines/catalog";
 import { type Pipeline } from "../pipelines/definition";
 import { quietSdkLogs } from "../beam";
@@ -13,8 +13,8 @@ import { describe, describeJson } from "./describe";
 import { commandName, generalHelp, switchesOf, table, usages, verbHelp, verbs, type Verb } from "./help";
 import { init } from "./init";
 import { ownPipelines } from "./own-pipelines";
-import { parametersOf, readParameters, type Said } from "./parameters";
-import { print, printReport, Progress } from "./screen";
+import { parametersOf, readParameters, type Parameter, type Said } from "./parameters";
+import { harmless, print, printReport, Progress } from "./screen";
 import { namesIn, sortWords, splitWords, type Word } from "./words";
 
 const DONE = 0;
@@ -29,8 +29,14 @@ export async function command(args: readonly string[]): Promise<number> {
     return await obey(args);
   } catch (error) {
     const isTheirs = error instanceof UsageError;
-    print(`${isTheirs ? "" : "Failed: "}${messageOf(error)}`);
-    if (args.includes("--debug")) print((error as Error).stack ?? "");
+    print(`${isTheirs ? "" : "Failed: "}${harmless(messageOf(error))}`);
+    if (args.includes("--debug"))
+      print(
+        inspect(error)
+          .split("\n")
+          .map((line) => harmless(line))
+          .join("\n"),
+      );
     else if (!isTheirs && !(error instanceof RunError))
       print("Run it again with --debug to see where, and please report it.");
     return isTheirs ? WRONG_USAGE : FAILED;
@@ -39,10 +45,10 @@ export async function command(args: readonly string[]): Promise<number> {
 
 async function obey(args: readonly string[]): Promise<number> {
   const words = splitWords(args);
-  const own = ownPipelines(process.cwd());
+  const own = ownUnlessInTheWay(words);
   const pipelines = [...own, ...catalog.filter(({ name }) => !own.some((pipeline) => pipeline.name === name))];
   const { verb, pipeline, rest } = choose(words, pipelines, own);
-  const parameters = verb === "run" ? [...parametersOf(RunOptions), ...parametersOf(pipeline.params)] : [];
+  const parameters = verb === "run" ? parametersOfRun(pipeline) : [];
   const { names, said } = sortWords(words, parameters, switchesOf(verb));
   if (said.has("help")) {
     process.stdout.write(`${rest.verb === null ? generalHelp(pipelines) : verbHelp(verb, pipeline)}\n`);
@@ -64,6 +70,29 @@ async function obey(args: readonly string[]): Promise<number> {
   }
 }
 
+/** The parameters of every run and the pipeline's own, which must not be told apart by chance. */
+function parametersOfRun(pipeline: Pipeline): Parameter[] {
+  const flags = new Set([...parametersOf(RunOptions).map(({ flag }) => flag), ...switchesOf("run")]);
+  for (const { flag } of parametersOf(pipeline.params)) {
+    if (flags.has(flag))
+      throw new UsageError(`${pipeline.name} has a parameter --${flag}, but that is a flag already: rename it`);
+    flags.add(flag);
+  }
+  return [...parametersOf(RunOptions), ...parametersOf(pipeline.params)];
+}
+
+/** The user's own pipelines. When they cannot be loaded, help and `init` are what repairs that, and work without them. */
+function ownUnlessInTheWay(words: readonly Word[]): Pipeline[] {
+  if (words[0]?.kind === "name" && words[0].text === "init") return [];
+  try {
+    return ownPipelines(process.cwd());
+  } catch (error) {
+    if (!wantsHelp(words)) throw error;
+    print(harmless(messageOf(error)));
+    return [];
+  }
+}
+
 /** The verb and the pipeline that the names say. Both can be left out. */
 function choose(words: readonly Word[], pipelines: readonly Pipeline[], own: readonly Pipeline[]) {
   const everyParameter = [RunOptions, ...pipelines.map(({ params }) => params)].flatMap(parametersOf);
@@ -77,10 +106,12 @@ function choose(words: readonly Word[], pipelines: readonly Pipeline[], own: rea
   if (name === undefined) {
     if (verb === "describe" && !wantsHelp(words))
       throw new UsageError(`describe what? ${commandName()} describe ${pipelines[0]?.name}`);
-    return { verb, pipeline: usual(pipelines, own), rest };
+    return { verb, pipeline: usual(pipelines, own, wantsHelp(words)), rest };
   }
   const pipeline = pipelines.find((known) => known.name === name);
   if (pipeline !== undefined) return { verb, pipeline, rest };
+  // Behind a misspelt flag, its value looks like a name: then the flag is what is wrong.
+  sortWords(words, everyParameter, verbs.flatMap(switchesOf));
   const known = [...pipelines.map((candidate) => candidate.name), ...(isVerb ? [] : verbs)];
   const near = nearest(name, known);
   const what = isVerb ? "pipeline" : "verb or pipeline";
@@ -91,8 +122,8 @@ function choose(words: readonly Word[], pipelines: readonly Pipeline[], own: rea
 
 const wantsHelp = (words: readonly Word[]) => words.some(({ kind, text }) => kind !== "name" && text === "help");
 
-function usual(pipelines: readonly Pipeline[], own: readonly Pipeline[]): Pipeline {
-  if (own.length > 1) throw new UsageError(`Which pipeline? ${own.map(({ name }) => name).join(", ")}`);
+function usual(pipelines: readonly Pipeline[], own: readonly Pipeline[], isExample: boolean): Pipeline {
+  if (own.length > 1 && !isExample) throw new UsageError(`Which pipeline? ${own.map(({ name }) => name).join(", ")}`);
   const pipeline = own[0] ?? pipelines[0];
   if (pipeline === undefined) throw new UsageError("There is no pipeline");
   return pipeline;
@@ -113,13 +144,16 @@ function show(pipeline: Pipeline, said: Said): number {
 }
 
 async function run(pipeline: Pipeline, said: Said): Promise<number> {
-  const environment = { ...dotEnv(), ...process.env };
-  const options = readParameters(RunOptions, said, environment);
-  const params = readParameters(pipeline.params, said, environment);
-  const outputs = outputAddresses(pipeline, options.to);
-  const stop = stopOnSignals();
+  const stop = new AbortController();
+  const stopListening = stopOnSignals(stop);
   const progress = new Progress();
+  let runner: string | null = null;
   try {
+    const environment = { ...dotEnv(), ...process.env };
+    const options = readParameters(RunOptions, said, environment);
+    runner = options.runner;
+    const params = readParameters(pipeline.params, said, environment);
+    const outputs = outputAddresses(pipeline, options.to);
     const report = await runBatch({
       pipeline,
       params,
@@ -144,12 +178,14 @@ async function run(pipeline: Pipeline, said: Said): Promise<number> {
     progress.clear();
     const state = stop.signal.aborted ? "interrupted" : "failed";
     if (said.has("json")) {
-      const object = { pipeline: pipeline.name, runner: options.runner, state, error: messageOf(error) };
+      const object = { pipeline: pipeline.name, runner, state, error: harmless(messageOf(error)) };
       process.stdout.write(`${JSON.stringify(object)}\n`);
     }
     if (!stop.signal.aborted) throw error;
     print("Interrupted: nothing of this run was kept");
     return INTERRUPTED;
+  } finally {
+    stopListening();
   }
 }
 
@@ -158,21 +194,28 @@ function printNextSteps(pipeline: Pipeline, places: Readonly<Record<string, stri
   if (place?.startsWith("sqlite:")) {
     const name = pipeline.outputs[output ?? ""]?.table.name;
     print("");
-    print(`  Look around:    sqlite3 ${place.slice("sqlite:".length)} 'select * from ${name} limit 10'`);
-    print(`  Your own data:  ${commandName()} run ${pipeline.name} --from file:path/to/*.ndjson`);
+    // Quoted so that every shell takes it: paths with spaces, and patterns that the shell itself would look for.
+    print(`  Look around:    sqlite3 "${harmless(place.slice("sqlite:".length))}" "select * from ${name} limit 10"`);
+    print(`  Your own data:  ${commandName()} run ${pipeline.name} --from "file:path/to/*.ndjson"`);
     print(`  What it does:   ${commandName()} describe ${pipeline.name}`);
   }
 }
 
 /** A first signal ends the run cleanly, a second one at once. */
-function stopOnSignals(): AbortController {
-  const stop = new AbortController();
-  for (const signal of ["SIGINT", "SIGTERM"] as const) {
-    process.once(signal, () => stop.abort(new RunError(`Interrupted by ${signal}`)));
-  }
-  return stop;
+function stopOnSignals(stop: AbortController): () => void {
+  const listeners = (["SIGINT", "SIGTERM"] as const).map((signal) => {
+    const listener = () => stop.abort(new RunError(`Interrupted by ${signal}`));
+    process.once(signal, listener);
+    return () => process.off(signal, listener);
+  });
+  return () => listeners.forEach((stopListening) => stopListening());
 }
 
 function dotEnv(): Record<string, string | undefined> {
-  return fs.existsSync(".env") ? parseEnv(fs.readFileSync(".env", "utf8")) : {};
+  if (!fs.existsSync(".env")) return {};
+  try {
+    return parseEnv(fs.readFileSync(".env", "utf8"));
+  } catch (error) {
+    throw new UsageError(`.env cannot be read: ${messageOf(error)}`);
+  }
 }

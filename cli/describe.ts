@@ -7,14 +7,16 @@ import { type Pipeline } from "../pipelines/definition";
 import { type Column, type Table } from "../schema/table";
 import { flagLines, table } from "./help";
 import { parametersOf } from "./parameters";
-import { paint } from "./screen";
+import { paintOnStdout as paint } from "./screen";
 
 /** The names of the graph's transforms, indented by what is part of what. */
 export function graphLines(pipeline: Pipeline): string[] {
+  const params = pipeline.params.safeParse({});
+  if (!params.success) return ["(it depends on parameters that have no default)"];
   const graph = newGraph({ ...defaultContext, pipeline: pipeline.name });
   const inputs = Object.keys(pipeline.inputs).map((name) => [name, readRanges(graph.root, name, [])]);
   const outputs = Object.keys(pipeline.outputs).map((name) => [name, writeOutput(name, "described")]);
-  pipeline.build(Object.fromEntries(inputs) as never, Object.fromEntries(outputs) as never, pipeline.params.parse({}));
+  pipeline.build(Object.fromEntries(inputs) as never, Object.fromEntries(outputs) as never, params.data);
   const { rootTransformIds, components } = graph.proto();
   const lines: string[] = [];
   const visit = (id: string, depth: number) => {

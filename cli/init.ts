@@ -3,7 +3,7 @@
 import { spawn } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
-import { messageOf, RunError, UsageError } from "../schema/errors";
+import { codeOf, messageOf, RunError, UsageError } from "../schema/errors";
 import { print } from "./screen";
 
 /** Tools of the apache-beam package that nothing at run time needs: 200 MB of every install. */
@@ -36,31 +36,32 @@ export async function init(directory: string, names: readonly string[], install:
     throw new UsageError(`“${name}” is no name for a pipeline: write it like my-pipeline`);
   }
   const packageJson = readPackage(directory);
+  if (packageJson.name === "beamline")
+    throw new UsageError("This is beamline itself: run init in a directory of yours");
   const packageName = (packageJson.name ??= packageNameOf(directory));
-  const exportName = name.replace(/-([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
+  const camel = name.replace(/-([a-z0-9])/g, (_, letter: string) => letter.toUpperCase());
+  // With this ending it is neither a word of the language (class) nor something that the template imports (count).
+  const exportName = camel.endsWith("Pipeline") ? camel : `${camel}Pipeline`;
   const fill = (template: string) =>
     fs
       .readFileSync(path.join(__dirname, "template", template), "utf8")
       .replaceAll("__NAME__", name)
       .replaceAll("__EXPORT__", exportName)
       .replaceAll("__PACKAGE__", packageName);
-
-  const write = (file: string, text: string) => {
-    const target = path.join(directory, file);
-    if (fs.existsSync(target)) {
-      print(`  kept     ${file}`);
-      return;
-    }
-    fs.mkdirSync(path.dirname(target), { recursive: true });
-    fs.writeFileSync(target, text);
-    print(`  written  ${file}`);
-  };
-  write(`pipelines/${name}.ts`, fill("pipeline.txt"));
-  write(`pipelines/${name}.test.ts`, fill("pipeline-test.txt"));
-  write(`pipelines/sample/${name}.ndjson`, fill("sample.ndjson"));
-  write("tsconfig.json", `${JSON.stringify(tsconfig, null, 2)}\n`);
-  write(".gitignore", "node_modules/\ndata/\n");
-  fs.writeFileSync(path.join(directory, "package.json"), `${JSON.stringify(complete(packageJson), null, 2)}\n`);
+  try {
+    write(directory, `pipelines/${name}.ts`, fill("pipeline.txt"));
+    write(directory, `pipelines/${name}.test.ts`, fill("pipeline-test.txt"));
+    write(directory, `pipelines/sample/${name}.ndjson`, fill("sample.ndjson"));
+    write(directory, "tsconfig.json", `${JSON.stringify(tsconfig, null, 2)}\n`);
+    write(directory, ".gitignore", "node_modules/\ndata/\n");
+    const hasJestConfig = fs.readdirSync(directory).some((file) => file.startsWith("jest.config."));
+    const completed = complete(packageJson, hasJestConfig);
+    fs.writeFileSync(path.join(directory, "package.json"), `${JSON.stringify(completed, null, 2)}\n`);
+  } catch (error) {
+    // Only what the system says: the rest would be a mistake of ours.
+    if (codeOf(error) === undefined) throw error;
+    throw new RunError(`The first pipeline could not be written: ${messageOf(error)}`);
+  }
   print("  written  package.json: scripts, test tools, and overrides that keep the install small");
   if (install) await npmInstall(directory);
   print("");
@@ -68,14 +69,30 @@ export async function init(directory: string, names: readonly string[], install:
   print("  npm test                   runs its test");
 }
 
+/** Writes a file, unless there is one. */
+function write(directory: string, file: string, text: string): void {
+  const target = path.join(directory, file);
+  if (fs.existsSync(target)) {
+    print(`  kept     ${file}`);
+    return;
+  }
+  fs.mkdirSync(path.dirname(target), { recursive: true });
+  fs.writeFileSync(target, text);
+  print(`  written  ${file}`);
+}
+
 function readPackage(directory: string): PackageJson {
   const file = path.join(directory, "package.json");
   if (!fs.existsSync(file)) return { version: "0.0.0", private: true };
+  let read: unknown;
   try {
-    return JSON.parse(fs.readFileSync(file, "utf8")) as PackageJson;
+    read = JSON.parse(fs.readFileSync(file, "utf8"));
   } catch (error) {
-    throw new UsageError(`${file} is not valid JSON: ${messageOf(error)}`);
+    throw new UsageError(`package.json could not be read as JSON: ${messageOf(error)}`);
   }
+  if (typeof read !== "object" || read === null || Array.isArray(read))
+    throw new UsageError("package.json must hold a JSON object");
+  return read;
 }
 
 /** npm allows fewer names than file systems do. */
@@ -89,22 +106,19 @@ function packageNameOf(directory: string): string {
 }
 
 /** Adds what is missing; what the user has said wins. */
-function complete(packageJson: PackageJson): PackageJson {
+function complete(packageJson: PackageJson, hasJestConfig: boolean): PackageJson {
   const own = ownPackage();
+  const scripts = withoutEmptyTest(packageJson.scripts);
+  // What is a dependency of one kind must not become one of the other kind too.
+  const there = { ...packageJson.dependencies, ...packageJson.devDependencies };
   const overrides = Object.fromEntries(unusedBySdk.map((unused) => [unused, EMPTY]));
   return {
     ...packageJson,
-    scripts: {
-      ...withoutEmptyTest(packageJson.scripts),
-      ...missing(packageJson.scripts, { test: "jest", pipeline: "beamline" }),
-    },
-    dependencies: {
-      ...missing(packageJson.dependencies, { beamline: `^${own.version}`, zod: own.zod }),
-      ...packageJson.dependencies,
-    },
-    devDependencies: { ...own.tools, ...packageJson.devDependencies },
+    scripts: { ...scripts, ...missing(scripts, { test: "jest", pipeline: "beamline" }) },
+    dependencies: { ...missing(there, { beamline: `^${own.version}`, zod: own.zod }), ...packageJson.dependencies },
+    devDependencies: { ...missing(there, own.tools), ...packageJson.devDependencies },
     overrides: { "apache-beam": overrides, ...packageJson.overrides },
-    jest: packageJson.jest ?? { preset: "beamline" },
+    ...(hasJestConfig ? {} : { jest: packageJson.jest ?? { preset: "beamline" } }),
     beamline: packageJson.beamline ?? { pipelines: "pipelines/*.ts" },
   };
 }
@@ -116,9 +130,8 @@ function withoutEmptyTest(scripts: Record<string, string> = {}): Record<string, 
   );
 }
 
-function missing(there: Record<string, string> | undefined, wanted: Record<string, string>): Record<string, string> {
-  const kept = withoutEmptyTest(there);
-  return Object.fromEntries(Object.entries(wanted).filter(([name]) => !(name in kept)));
+function missing(there: Record<string, string>, wanted: Record<string, string>): Record<string, string> {
+  return Object.fromEntries(Object.entries(wanted).filter(([name]) => !Object.hasOwn(there, name)));
 }
 
 /** The versions that this package itself is tested with. */

@@ -4,6 +4,7 @@ import path from "node:path";
 import { globSync } from "tinyglobby";
 import { z } from "zod";
 import { isPipeline, type Pipeline } from "../pipelines/definition";
+import { shownPath } from "../io/local-path";
 import { messageOf, RunError, UsageError } from "../schema/errors";
 
 const Settings = z.object({
@@ -14,21 +15,28 @@ const Settings = z.object({
 export function ownPipelines(directory: string): Pipeline[] {
   const file = packageFile(directory);
   if (file === null) return [];
+  const shown = shownPath(file);
   let settings: z.infer<typeof Settings>;
   try {
     settings = Settings.parse(JSON.parse(fs.readFileSync(file, "utf8")));
   } catch (error) {
     if (error instanceof z.ZodError) {
-      throw new UsageError(`${file}: “beamline” must be like {"pipelines": "pipelines/*.ts"}`);
+      throw new UsageError(`${shown}: “beamline” must be like {"pipelines": "pipelines/*.ts"}`);
     }
-    throw new UsageError(`${file} is not valid JSON: ${messageOf(error)}`);
+    throw new UsageError(`${shown} could not be read as JSON: ${firstLine(messageOf(error))}`);
   }
   if (settings.beamline === undefined) return [];
   const patterns = [settings.beamline.pipelines].flat();
   const found = globSync(patterns, { cwd: path.dirname(file), absolute: true, ignore: ["**/*.test.*", "**/*.d.ts"] });
-  if (found.length === 0)
-    throw new UsageError(`${file}: no file matches ${patterns.join(", ")} for “beamline.pipelines”`);
-  return found.sort().flatMap(pipelinesIn);
+  const where = `${shown}: “beamline.pipelines” is ${patterns.join(", ")}, but`;
+  if (found.length === 0) throw new UsageError(`${where} no file matches that`);
+  // A module may export again what another one defines.
+  const pipelines = [...new Set(found.sort().flatMap(pipelinesIn))];
+  if (pipelines.length === 0) throw new UsageError(`${where} no file there exports a pipeline of definePipeline()`);
+  const twice = pipelines.find(({ name }, at) => pipelines.findIndex((other) => other.name === name) < at);
+  if (twice !== undefined)
+    throw new UsageError(`Two of the pipelines in ${patterns.join(", ")} are named ${twice.name}`);
+  return pipelines;
 }
 
 function packageFile(directory: string): string | null {
@@ -46,9 +54,14 @@ function pipelinesIn(file: string): Pipeline[] {
     return Object.values(require(file) as Record<string, unknown>).filter(isPipeline);
     /* eslint-enable @typescript-eslint/no-require-imports */
   } catch (error) {
-    throw Object.assign(
-      new RunError(`${path.relative(process.cwd(), file)} could not be loaded: ${messageOf(error)}`),
-      { cause: error },
-    );
+    throw Object.assign(new RunError(`${shownPath(file)} could not be loaded: ${firstLine(messageOf(error))}`), {
+      cause: error,
+    });
   }
+}
+
+/** What loaders say goes over many lines. When the first one only announces what is wrong, the second one says it. */
+function firstLine(message: string): string {
+  const [first = "", second = ""] = message.split(/\r?\n/);
+  return first.endsWith(":") ? `${first} ${second.trim()}` : first;
 }

@@ -27,8 +27,7 @@ interface Meta {
   readonly description?: string;
 }
 
-/** A default; lists have none but the empty one. */
-type Usual = string | number | boolean | readonly never[] | undefined;
+type Usual = string | number | boolean | readonly (string | number)[] | undefined;
 
 /** The parameters of a model, in its order. */
 export function parametersOf(model: z.ZodObject): Parameter[] {
@@ -73,7 +72,8 @@ function parameterOf(key: string, outer: z.ZodType): Parameter {
 }
 
 function usualText(usual: Usual, kind: Parameter["kind"]): string | null {
-  if (usual === undefined || typeof usual === "object") return null;
+  if (typeof usual === "object") return usual.length === 0 ? null : usual.join(" ");
+  if (usual === undefined) return null;
   if (kind === "duration" && typeof usual === "number") return formatDuration(usual);
   return String(usual);
 }
@@ -95,29 +95,62 @@ export function readParameters<Model extends z.ZodObject>(
     if (byFlag !== undefined) {
       if (!parameter.repeated && byFlag.length > 1)
         throw new UsageError(`--${parameter.flag} is given ${byFlag.length} times`);
-      raw[parameter.key] = parameter.repeated ? byFlag : fromText(parameter, byFlag[0] ?? "");
-      saidBy.set(parameter.key, `--${parameter.flag} ${byFlag.join(", ")}`);
+      const values = byFlag.map((text) => fromText(parameter, text));
+      raw[parameter.key] = parameter.repeated ? values : values[0];
+      saidBy.set(parameter.key, `--${parameter.flag} ${byFlag.join(", ")}`.trimEnd());
     } else if (byEnvironment !== undefined && byEnvironment !== "") {
-      raw[parameter.key] = parameter.repeated ? byEnvironment.split(/\s+/) : fromText(parameter, byEnvironment);
+      const values = textsOf(parameter, byEnvironment).map((text) => fromText(parameter, text));
+      raw[parameter.key] = parameter.repeated ? values : values[0];
       saidBy.set(parameter.key, `${parameter.environment}=${byEnvironment}`);
     }
   }
   const checked = model.safeParse(raw);
   if (checked.success) return checked.data;
   const [issue] = checked.error.issues;
-  const key = String(issue?.path[0] ?? "");
-  const parameter = parametersOf(model).find((known) => known.key === key);
-  const what = saidBy.get(key) ?? `--${parameter?.flag ?? key}`;
-  const hint = parameter?.kind === "choice" ? suggestion(String(raw[key]), parameter.choices) : issue?.message;
-  throw new UsageError(`${what}: ${hint}`);
+  if (issue === undefined) throw checked.error;
+  const parameter = parametersOf(model).find(({ key }) => key === issue.path[0]);
+  // A rule between several parameters belongs to none of them.
+  if (parameter === undefined) throw new UsageError(issue.message);
+  const bySomebody = saidBy.get(parameter.key);
+  if (bySomebody === undefined) throw new UsageError(`--${parameter.flag} ${parameter.value} is missing`);
+  throw new UsageError(`${bySomebody}: ${inWords(issue, parameter, raw[parameter.key])}`);
+}
+
+/** The values in the text of an environment variable. */
+function textsOf({ repeated, value }: Parameter, text: string): string[] {
+  if (!repeated) return [text];
+  // Blanks stand between values, but a path may have some too: there, only one before a scheme parts two URIs.
+  return text.trim().split(value === "URI" ? /\s+(?=(?:[a-z_][\w-]*=)?[a-z][a-z0-9+.-]+:)/i : /\s+/);
+}
+
+/** What does not fit, in plain words: the model's own words are for programmers. */
+function inWords(issue: z.core.$ZodIssue, parameter: Parameter, value: unknown): string {
+  switch (issue.code) {
+    case "invalid_value":
+      return parameter.kind === "choice" ? suggestion(String(value), parameter.choices) : issue.message;
+    case "invalid_type":
+      if (parameter.kind === "boolean") return "it must be true or false";
+      if (parameter.kind !== "number") return issue.message;
+      return `it must be a ${typeof value === "number" ? "whole " : ""}number`;
+    case "too_small":
+      if (issue.origin === "string") return issue.minimum === 1 ? "it must not be empty" : "it is too short";
+      return `it must be ${issue.inclusive === true ? "at least" : "more than"} ${issue.minimum}`;
+    case "too_big":
+      if (issue.origin === "string") return "it is too long";
+      return `it must be ${issue.inclusive === true ? "at most" : "less than"} ${issue.maximum}`;
+    case "invalid_format":
+      return issue.format === "datetime" ? "it must be a time in UTC, such as 2026-01-05T09:30:00Z" : issue.message;
+    default:
+      return issue.message;
+  }
 }
 
 function fromText(parameter: Parameter, text: string): unknown {
   switch (parameter.kind) {
     case "number":
-      return /^-?\d+(\.\d+)?$/.test(text) ? Number(text) : text;
+      return /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text) ? Number(text) : text;
     case "boolean":
-      return text === "true" || text === "" ? true : text === "false" ? false : text;
+      return text === "true" ? true : text === "false" ? false : text;
     default:
       return text;
   }

@@ -8,6 +8,8 @@ import { formatDuration } from "../schema/duration";
 
 const onTerminal = process.stderr.isTTY === true;
 const paint = colors.createColors(onTerminal && colors.isColorSupported);
+/** For what is printed to stdout, which may be a file when stderr is a terminal. */
+export const paintOnStdout = colors.createColors(process.stdout.isTTY === true && colors.isColorSupported);
 
 export const print = (text: string): void => void process.stderr.write(`${text}\n`);
 
@@ -15,11 +17,10 @@ const number = new Intl.NumberFormat("en-US");
 export const amount = (count: number): string => number.format(count);
 const records = (count: number, one: string): string => `${amount(count)} ${one}${count === 1 ? "" : "s"}`;
 
-/** Texts from records may hold anything; a terminal must not obey it. */
-export function harmless(text: string, longest: number): string {
-  // eslint-disable-next-line no-control-regex -- control characters are what is looked for
-  const visible = text.replace(/[\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, "·");
-  return visible.length > longest ? `${visible.slice(0, longest)}…` : visible;
+/** Texts from records may hold anything; a terminal must not obey it. Control, format and broken characters, and line ends. */
+export function harmless(text: string, longest = Number.POSITIVE_INFINITY): string {
+  const cut = text.length > longest ? `${text.slice(0, longest)}…` : text;
+  return cut.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, "·");
 }
 
 /** One line that is written over again, on a terminal; nothing elsewhere. */
@@ -43,7 +44,8 @@ export class Progress {
       `${amount(counters["dead"] ?? 0)} dead`,
       `${amount(counters["duplicate"] ?? 0)} duplicate`,
     ];
-    process.stderr.write(`\r\u001b[2K${paint.dim(parts.join("  ·  "))}`);
+    // A line that is longer than the terminal is wide could not be written over.
+    process.stderr.write(`\r\u001b[2K${paint.dim(parts.join("  ·  ").slice(0, screenWidth() - 1))}`);
     this.shown = true;
   }
 
@@ -74,12 +76,12 @@ export function printReport(
   for (const { reason, count, example } of sample.deadReasons) {
     const value = typeof example.value === "string" ? example.value : inspect(Buffer.from(example.value));
     print(
-      `    ${amount(count).padStart(6)} × ${reason} — ${example.source}, ${amount(example.position)}: ${harmless(example.error, 90)}`,
+      `    ${amount(count).padStart(6)} × ${harmless(reason)} — ${harmless(example.source)}, ${amount(example.position)}: ${harmless(example.error, 90)}`,
     );
     print(paint.dim(`             ${harmless(value, 100)}`));
   }
   for (const [output, rows] of Object.entries(report.written)) {
-    print(`  ${"written".padEnd(10)} ${records(rows, "row")} of ${output} to ${places[output]}`);
+    print(`  ${"written".padEnd(10)} ${records(rows, "row")} of ${output} to ${harmless(places[output] ?? "")}`);
   }
   for (const { output, table, rows } of sample.firstRows) {
     print("");
@@ -88,15 +90,19 @@ export function printReport(
   }
 }
 
-/** Rows as a table that fits most terminals. */
-export function tableText(table: Table, rows: readonly Row[]): string {
+const screenWidth = (): number => (onTerminal ? process.stderr.columns : Number.POSITIVE_INFINITY);
+
+/** Rows as a table that is no wider than `widest`: what does not fit is cut off. */
+export function tableText(table: Table, rows: readonly Row[], widest = screenWidth()): string {
   const cells = rows.map((row) => table.columns.map((column) => cellText(cellOf(table, column, row))));
   const columns = table.columns.map(({ name }, at) => {
     const width = Math.max(name.length, ...cells.map((row) => row[at]?.length ?? 0));
     return { name, width };
   });
-  const line = (texts: readonly string[]) =>
-    `  ${texts.map((text, at) => text.padEnd(columns[at]?.width ?? 0)).join("  ")}`.trimEnd();
+  const line = (texts: readonly string[]) => {
+    const whole = `  ${texts.map((text, at) => text.padEnd(columns[at]?.width ?? 0)).join("  ")}`.trimEnd();
+    return whole.length > widest ? `${whole.slice(0, widest - 1)}…` : whole;
+  };
   return [paint.dim(line(columns.map(({ name }) => name))), ...cells.map(line)].join("\n");
 }
 

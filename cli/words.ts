@@ -68,6 +68,8 @@ export function sortWords(
       );
     }
     const parameter = parameters.find(({ flag }) => flag === word.text);
+    if (parameter === undefined && word.kind === "flag with value")
+      throw new UsageError(`--${word.text} stands alone: it takes no value`);
     if (parameter === undefined || parameter.kind === "boolean") {
       say(word.text, word.kind === "flag" ? "true" : word.value);
       continue;

@@ -1,12 +1,14 @@
 // Which input is read from where, and which output is written where, from what was said on the command line.
 import fs from "node:fs";
 import { localPath } from "../io/local-path";
-import { parseAddress, suggestion } from "../io/address";
+import { nearest, parseAddress, suggestion } from "../io/address";
 import { type Address } from "../io/connector";
+import { sourceOf } from "../io/registry";
 import { type Pipeline } from "../pipelines/definition";
 import { UsageError } from "../schema/errors";
 
 const DEFAULT_STORE = "sqlite:data/app.db";
+const SAMPLE = "sample";
 
 /** `name=URI` or `URI`; a scheme has no “=”, so the two cannot be mixed up. */
 function split(text: string): { name: string | null; uri: string } {
@@ -21,13 +23,26 @@ export interface InputAddress {
   readonly as: string | null;
 }
 
+/** Connectors know nothing of samples, so they cannot be what tells that “smaple:” was meant to be one. */
+function checkSource(address: Address): void {
+  try {
+    sourceOf(address);
+  } catch (error) {
+    if (nearest(address.scheme, [SAMPLE]) === null) throw error;
+    throw new UsageError(`“${address.scheme}:” is not a known kind of address; did you mean “${SAMPLE}:”?`);
+  }
+}
+
 /** For every input its address. */
 export function inputAddresses(pipeline: Pipeline, from: readonly string[]): Record<string, InputAddress> {
   const names = Object.keys(pipeline.inputs);
   const chosen = choose(pipeline, "input", "--from", names, from);
   const addresses = Object.entries(pipeline.inputs).map(([name, { from: usual, sample }]): [string, InputAddress] => {
     const address = parseAddress(chosen.named.get(name) ?? chosen.rest ?? usual);
-    if (address.scheme !== "sample") return [name, { address, as: null }];
+    if (address.scheme !== SAMPLE) {
+      checkSource(address);
+      return [name, { address, as: null }];
+    }
     if (address.path !== "" && address.path !== name) {
       throw new UsageError(`There is no sample “${address.path}”: ${suggestion(address.path, names)}`);
     }
@@ -52,15 +67,18 @@ function besideRows(uri: string, name: string): string {
   const { scheme, path } = parseAddress(uri);
   if (scheme === "stdout") return `file:data/${name}.ndjson`;
   // A database takes the letters beside the rows, and so does a directory of files.
-  if (
-    scheme !== "file" ||
-    /[\\/]$/.test(path) ||
-    fs.statSync(localPath(path), { throwIfNoEntry: false })?.isDirectory()
-  ) {
-    return uri;
-  }
-  const [, stem = path] = /^(.*?)(\.[^./\\]+){1,2}$/.exec(path) ?? [];
+  if (scheme !== "file" || /[\\/]$/.test(path) || isDirectory(path)) return uri;
+  const [, stem = path] = /^(.*?)\.[^./\\]+(\.gz)?$/i.exec(path) ?? [];
   return `file:${stem}.${name}.ndjson`;
+}
+
+function isDirectory(path: string): boolean {
+  try {
+    return fs.statSync(localPath(path)).isDirectory();
+  } catch {
+    // What is wrong with the path is told when it is written to.
+    return false;
+  }
 }
 
 function choose(

@@ -11,6 +11,7 @@ import {
 } from "../../beam";
 import { type Address, type Batch, type OpenTarget, type Output } from "../../io/connector";
 import { sinkOf } from "../../io/registry";
+import { messageOf, RunError } from "../../schema/errors";
 import { type Row } from "../../schema/table";
 
 type OnRows = (output: Output, rows: readonly Row[]) => void;
@@ -32,6 +33,8 @@ export class OpenOutputs {
     batch: Batch,
     onRows: OnRows,
   ): Promise<OpenOutputs> {
+    // The rows of one would go to the other.
+    if (live.has(batch.id)) throw new RunError(`The batch ${batch.id} is already running in this process`);
     const targets: OpenTarget[] = [];
     const byOutput = new Map<string, { output: Output; target: OpenTarget }>();
     try {
@@ -65,7 +68,10 @@ export class OpenOutputs {
       for (; committed < this.targets.length; committed += 1) await this.targets[committed]?.commit();
     } catch (error) {
       for (const target of this.targets.slice(committed)) await target.abort();
-      throw error;
+      const kept = [...this.byOutput.values()].filter(({ target }) => this.targets.indexOf(target) < committed);
+      if (kept.length === 0) throw error;
+      const names = kept.map(({ output }) => output.name).join(", ");
+      throw new RunError(`${messageOf(error)}. What was written of ${names} is there; the same run again replaces it`);
     }
   }
 

@@ -19,10 +19,9 @@ import {
   type KV,
   type PCollection,
   type Place,
-  type PTransform,
   type Windowing,
 } from "../beam";
-import { Accumulation, compareIds, type Fields, type FrozenGroup, type Group } from "./accumulate";
+import { Accumulation, compareIds, compareTexts, type Fields, type FrozenGroup, type Group } from "./accumulate";
 import { IdSet, type Id } from "./id-set";
 import { type Measure, type Measures, type NeededBy, type ResultOf } from "./measures";
 
@@ -58,7 +57,7 @@ export type Aggregated<T, By extends keyof T, M extends Measures> = {
   window_end: number;
 } & { [Name in By]: T[Name] } & { -readonly [Name in keyof M]: ResultOf<M[Name], T> };
 
-interface Plan {
+export interface Plan {
   readonly by: readonly string[];
   readonly at: string;
   readonly window: Windowing;
@@ -68,15 +67,15 @@ interface Plan {
 }
 
 /** What is grouped: accumulators or, where duplicates are yet to be found, the measured fields of the rows themselves. */
-type Part = { readonly frozen: FrozenGroup } | { readonly rows: readonly Candidate[] };
+export type Part = { readonly frozen: FrozenGroup } | { readonly rows: readonly Candidate[] };
 type Candidate = readonly [id: Id | null, time: number, row: Fields];
 type Keyed = KV<string, Part>;
-type PartOutputs = { parts: Keyed; late: Fields };
+export type PartOutputs = { parts: Keyed; late: Fields };
 
 /** Rows between two reports to the run's counters. */
 const REPORT_EVERY = 8192;
 /** Open groups, or gathered rows, beyond which they are sent on before the bundle ends: memory stays bounded. */
-const MAX_HELD = 200_000;
+export const MAX_HELD = 200_000;
 
 /** One text per key. A single text stands for itself, which is the usual case and costs nothing. */
 function keyOf(row: Fields, by: readonly string[]): string {
@@ -91,6 +90,15 @@ function valuesOf(key: string): unknown[] {
   return key.startsWith("[") ? (JSON.parse(key) as unknown[]) : [key];
 }
 
+/** The event time of a row. A row without one would lie in no window, or in one that is wrong. */
+function timeOf(row: Fields, at: string): number {
+  const time = row[at];
+  if (typeof time !== "number" || !Number.isFinite(time)) {
+    throw new Error(`${at} is ${String(time)}, but an event time is a number of milliseconds`);
+  }
+  return time;
+}
+
 interface Open extends Bounds {
   readonly key: string;
   readonly group: Group;
@@ -102,9 +110,11 @@ export class AddUp implements DoFn<Fields, PartOutputs> {
   private accumulation?: Accumulation;
   private count?: Count;
   private watermark = Number.NEGATIVE_INFINITY;
-  /** By window's start (sessions: by nothing), then by key. */
+  /** By window's start, then by key. */
   private open?: Map<number, Map<string, Open>>;
+  /** By key, in order; no two of a key touch. */
   private sessions?: Map<string, Open[]>;
+  /** By window's start, then by key. Never for sessions: those with `unique` are gathered. */
   private seen?: Map<number, Map<string, IdSet>>;
   private held = 0;
   private came = 0;
@@ -112,7 +122,10 @@ export class AddUp implements DoFn<Fields, PartOutputs> {
   private duplicates = 0;
   private late = 0;
 
-  constructor(readonly plan: Plan) {}
+  constructor(
+    readonly plan: Plan,
+    readonly maxHeld: number,
+  ) {}
 
   startBundle(count: Count): void {
     this.accumulation = new Accumulation(this.plan.measures);
@@ -127,9 +140,9 @@ export class AddUp implements DoFn<Fields, PartOutputs> {
 
   process(row: Fields, emit: Emitters<PartOutputs>): void {
     const { at, window, unique } = this.plan;
-    const time = row[at] as number;
+    const time = timeOf(row, at);
     const key = keyOf(row, this.plan.by);
-    const id = unique === null ? null : (row[unique] as Id);
+    const id = unique === null ? null : ((row[unique] ?? null) as Id | null);
     if (window.kind === "fixed") {
       const start = alignDown(time, window.size);
       this.addTo(start, start + window.size, key, row, time, id, emit);
@@ -137,7 +150,7 @@ export class AddUp implements DoFn<Fields, PartOutputs> {
       for (const { start, end } of assign(window, time)) this.addTo(start, end, key, row, time, id, emit);
     }
     if (this.came >= REPORT_EVERY) this.report();
-    if (this.held > MAX_HELD) this.flush(emit);
+    if (this.held > this.maxHeld) this.flush(emit);
   }
 
   private addTo(
@@ -160,7 +173,8 @@ export class AddUp implements DoFn<Fields, PartOutputs> {
       return;
     }
     this.aggregated += 1;
-    const group = this.plan.window.kind === "sessions" ? this.sessionOf(start, end, key) : this.groupOf(start, end, key);
+    const group =
+      this.plan.window.kind === "sessions" ? this.sessionOf(start, end, key) : this.groupOf(start, end, key);
     this.accumulation?.add(group, row, time, id);
   }
 
@@ -190,18 +204,23 @@ export class AddUp implements DoFn<Fields, PartOutputs> {
   /** The session of the key that [start, end) belongs to, joined with every other one that it bridges. */
   private sessionOf(start: number, end: number, key: string): Group {
     const sessions = this.sessions as Map<string, Open[]>;
-    const ofKey = sessions.get(key) ?? [];
-    const touching = ofKey.filter((session) => session.start < end && start < session.end);
+    let ofKey = sessions.get(key);
+    if (ofKey === undefined) sessions.set(key, (ofKey = []));
+    // Rows come more or less in order, so the sessions that one touches are looked for from the last one on.
+    let to = ofKey.length;
+    while (to > 0 && (ofKey[to - 1] as Open).start >= end) to -= 1;
+    let from = to;
+    while (from > 0 && (ofKey[from - 1] as Open).end > start) from -= 1;
+    const touching = ofKey.slice(from, to);
     const [first, ...others] = touching;
     const group = first?.group ?? this.newGroup();
     for (const other of others) group.merge(other.group.freeze());
-    const joined = {
+    ofKey.splice(from, to - from, {
       key,
-      start: Math.min(start, ...touching.map((session) => session.start)),
-      end: Math.max(end, ...touching.map((session) => session.end)),
+      start: Math.min(start, first?.start ?? start),
+      end: Math.max(end, touching.at(-1)?.end ?? end),
       group,
-    };
-    sessions.set(key, [...ofKey.filter((session) => !touching.includes(session)), joined]);
+    });
     return group;
   }
 
@@ -209,9 +228,9 @@ export class AddUp implements DoFn<Fields, PartOutputs> {
     this.flush(emit);
     this.watermark = watermark;
     const { window, lateness } = this.plan;
-    const size = window.kind === "sessions" ? window.gap : window.size;
+    if (window.kind === "sessions") return;
     for (const start of this.seen?.keys() ?? []) {
-      if (start + size + lateness <= watermark) this.seen?.delete(start);
+      if (start + window.size + lateness <= watermark) this.seen?.delete(start);
     }
   }
 
@@ -253,6 +272,8 @@ export class Gather implements DoFn<Fields, PartOutputs> {
 
   constructor(
     readonly plan: Plan,
+    readonly maxHeld: number,
+    /** The fields that are measured. */
     readonly fields: readonly string[],
   ) {}
 
@@ -266,10 +287,10 @@ export class Gather implements DoFn<Fields, PartOutputs> {
 
   process(row: Fields, emit: Emitters<PartOutputs>): void {
     const { at, by, window, unique, lateness } = this.plan;
-    const time = row[at] as number;
+    const time = timeOf(row, at);
     const key = keyOf(row, by);
     const candidate: Candidate = [
-      unique === null ? null : (row[unique] as Id),
+      unique === null ? null : ((row[unique] ?? null) as Id | null),
       time,
       Object.fromEntries(this.fields.map((field) => [field, row[field]])),
     ];
@@ -286,7 +307,7 @@ export class Gather implements DoFn<Fields, PartOutputs> {
       else gathered.rows.push(candidate);
       this.held += 1;
     }
-    if (this.held > MAX_HELD) this.flush(emit);
+    if (this.held > this.maxHeld) this.flush(emit);
   }
 
   onWatermark(watermark: number, emit: Emitters<PartOutputs>): void {
@@ -321,7 +342,11 @@ export class ToRow implements DoFn<KV<string, readonly Part[]>, { rows: Fields }
     this.count = count;
   }
 
-  process({ key, value: parts }: KV<string, readonly Part[]>, emit: Emitters<{ rows: Fields }>, place: () => Place): void {
+  process(
+    { key, value: parts }: KV<string, readonly Part[]>,
+    emit: Emitters<{ rows: Fields }>,
+    place: () => Place,
+  ): void {
     const accumulation = this.accumulation as Accumulation;
     const group = accumulation.create();
     const candidates: Candidate[] = [];
@@ -348,10 +373,7 @@ export class ToRow implements DoFn<KV<string, readonly Part[]>, { rows: Fields }
       if (text === undefined) texts.set(candidate, (text = canonicalJson(candidate[2])));
       return text;
     };
-    candidates.sort((a, b) => {
-      const order = compareIds(a[0], b[0]) || a[1] - b[1];
-      return order !== 0 ? order : textOf(a) < textOf(b) ? -1 : 1;
-    });
+    candidates.sort((a, b) => compareIds(a[0], b[0]) || a[1] - b[1] || compareTexts(textOf(a), textOf(b)));
     let duplicates = 0;
     let previous: Id | null = null;
     for (const [id, time, row] of candidates) {
@@ -377,18 +399,24 @@ export function aggregate<
   spec: AggregateSpec<By, At, Unique, M>,
 ): <T extends Needed<By, At, Unique, M>>(input: PCollection<T>) => PCollection<Aggregated<T, By & keyof T, M>> {
   const { by, at, window, lateness = 0, unique = null, measures } = spec;
+  for (const column of ["window_start", "window_end", ...by]) {
+    if (Object.hasOwn(measures, column)) {
+      throw new Error(`The measure ${column} has the name of another column of the row`);
+    }
+  }
   const plan: Plan = { by, at, window, lateness, unique, measures };
   const name = spec.name ?? `aggregate by ${by.join(", ")}`;
-  return named(name, (input: PCollection<never>) => {
+  const transform = named(name, (input: PCollection<Fields>): PCollection<Fields> => {
     // Sessions join after the fact, so only the whole session can tell what is a duplicate in it.
     const grouped = unique !== null && (window.kind === "sessions" || runContextOf(input).duplicates === "grouped");
     const fields = [...new Set(Object.values(measures).flatMap((measure: Measure) => measure.fields))];
-    const partial = grouped ? new Gather(plan, fields) : new AddUp(plan);
-    const { parts } = input.apply(
-      perElement(grouped ? "gather" : "add up", partial as DoFn<never, PartOutputs>, { parts: keyedInto(window, lateness) }),
-    );
+    const partial: DoFn<Fields, PartOutputs> = grouped ? new Gather(plan, MAX_HELD, fields) : new AddUp(plan, MAX_HELD);
+    const shapes = { parts: keyedInto(window, lateness) };
+    const { parts } = input.apply(perElement(grouped ? "gather" : "add up", partial, shapes));
     return parts.apply(groupByKey()).apply(perElement("to row", new ToRow(plan))).rows;
-  }) as never;
+  });
+  // What the plan makes of rows is beyond the compiler; the signature says it.
+  return transform as never;
 }
 
 register("beamline/transforms/aggregate", { AddUp, Gather, ToRow });

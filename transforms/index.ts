@@ -4,4 +4,13 @@ export { clean, type Cleaned } from "./clean";
 export { DeadLetter, deadLettersTable, DeadLetterLimitError } from "./dead-letter";
 export { decode } from "./decode";
 export { avg, count, first, last, max, min, sum, sumProduct, vwap, type Measure, type Measures } from "./measures";
-export { dead, drop, ok, type Step, type StepContext, type StepFunction, type StepObject, type StepResult } from "./step";
+export {
+  dead,
+  drop,
+  ok,
+  type Step,
+  type StepContext,
+  type StepFunction,
+  type StepObject,
+  type StepResult,
+} from "./step";

@@ -68,6 +68,11 @@ export class Memory implements BatchWriter<number> {
   }
 }
 
+export class Weighing extends Memory {
+  weigh(row: number): number {
+    return row;
+  }
+}
 export class OnlyTransient extends Memory {
   isTransient(error: unknown): boolean {
     return error instanceof Transient;
@@ -103,7 +108,7 @@ export class Numbers implements Reader<number, number> {
     }
   }
 }
-register("beamline/beam/write.test", { Memory, OnlyTransient, FailsToOpen, FailsToClose, Numbers });
+register("beamline/beam/write.test", { Memory, OnlyTransient, FailsToOpen, FailsToClose, Numbers, Weighing });
 
 function write(rows: readonly number[], writer: BatchWriter<number>): Promise<Counters> {
   const graph = newGraph(defaultContext);
@@ -132,6 +137,13 @@ describe("pauseBefore", () => {
 });
 
 describe("batches", () => {
+  test("a batch is full when its rows weigh enough, too", async () => {
+    expect(await write([1, 2, 3, 4, 5, 900, 6], new Weighing({ batchRows: 3, batchWeight: 7 }))).toEqual({
+      written: 7,
+    });
+    expect(batches).toEqual([[1, 2, 3], [4, 5], [900], [6]]);
+  });
+
   test("are as long as asked for, the last one as long as there is left, in order", async () => {
     expect(await write([1, 2, 3, 4, 5], new Memory({ batchRows: 2 }))).toEqual({ written: 5 });
     expect(batches).toEqual([[1, 2], [3, 4], [5]]);

@@ -15,6 +15,8 @@ export const WRITE_URN = "beamline:write:v1";
 export interface WriteOptions {
   /** Rows of a batch. */
   readonly batchRows: number;
+  /** What the rows of a batch weigh together at most, where the writer weighs them; one row may weigh more. */
+  readonly batchWeight: number;
   /** Batches under way at the same time; 1 keeps their order. */
   readonly concurrency: number;
   /** How often a failed batch is tried again. */
@@ -28,6 +30,7 @@ export interface WriteOptions {
 
 export const writeDefaults: WriteOptions = {
   batchRows: 1000,
+  batchWeight: 4 * 1024 * 1024,
   concurrency: 1,
   retries: 3,
   firstPause: 200,
@@ -42,6 +45,8 @@ export interface BatchWriter<T> {
   readonly counter: string;
   open?(): Promise<void>;
   write(rows: readonly T[]): Promise<void>;
+  /** How heavy a row is, in bytes or anything else, where rows can be of any size: a batch is full at batchWeight too. */
+  weigh?(row: T): number;
   /** Whether trying again can help; without this every error is tried again. */
   isTransient?(error: unknown): boolean;
   close?(): Promise<void>;
@@ -59,8 +64,8 @@ export interface Written<T> {
 }
 
 export function writeBatches<T>(name: string, writer: BatchWriter<T>): PTransform<PCollection<T>, Written<T>> {
-  const { batchRows, concurrency, retries, firstPause, maxPause } = writer.options;
-  for (const [option, value] of Object.entries({ batchRows, concurrency }))
+  const { batchRows, batchWeight, concurrency, retries, firstPause, maxPause } = writer.options;
+  for (const [option, value] of Object.entries({ batchRows, batchWeight, concurrency }))
     wholeAtLeast(1, `${name}: ${option}`, value);
   for (const [option, value] of Object.entries({ retries, firstPause, maxPause }))
     wholeAtLeast(0, `${name}: ${option}`, value);
@@ -75,6 +80,8 @@ export function pauseBefore(attempt: number, options: WriteOptions, random: () =
 
 class WriteOperator implements Abandonable {
   private gathered: sdk.WindowedValue[] = [];
+  /** Of what is gathered. */
+  private weight = 0;
   private queued: sdk.WindowedValue[][] = [];
   private underWay = 0;
   private isOpen = false;
@@ -97,6 +104,7 @@ class WriteOperator implements Abandonable {
 
   async startBundle(): Promise<void> {
     this.gathered = [];
+    this.weight = 0;
     this.queued = [];
     this.failure = null;
     this.stop = new AbortController();
@@ -107,9 +115,12 @@ class WriteOperator implements Abandonable {
   process(element: sdk.WindowedValue): sdk.Done {
     if (this.failure !== null) throw this.failure.error;
     this.gathered.push(element);
-    if (this.gathered.length >= this.writer.options.batchRows) {
+    this.weight += this.writer.weigh?.(element.value) ?? 0;
+    const { batchRows, batchWeight } = this.writer.options;
+    if (this.gathered.length >= batchRows || this.weight >= batchWeight) {
       this.queued.push(this.gathered);
       this.gathered = [];
+      this.weight = 0;
       this.launch();
     }
     return this.queued.length === 0 ? null : this.untilFree();

@@ -37,14 +37,14 @@ export class Expectation<T> {
   /** No element at all. */
   isEmpty(): this {
     return this.add((found) =>
-      found.length === 0 ? null : `expected no elements, ${found.length} came\n${listAll(found)}`,
+      found.length === 0 ? null : `expected no elements, ${found.length} came${listed(found)}`,
     );
   }
 
   /** So many elements. */
   hasSize(size: number): this {
     return this.add((found) =>
-      found.length === size ? null : `expected ${elements(size)}, ${found.length} came\n${listAll(found)}`,
+      found.length === size ? null : `expected ${elements(size)}, ${found.length} came${listed(found)}`,
     );
   }
 
@@ -57,7 +57,7 @@ export class Expectation<T> {
         answer.catch(() => {});
         return "satisfies takes a check that is not async: its promise would not be waited for";
       } catch (error) {
-        return `${messageOf(error)}\n${listAll(found)}`;
+        return `${messageOf(error)}${listed(found)}`;
       }
     });
   }
@@ -155,11 +155,11 @@ const SHOWN = 10;
 
 const elements = (count: number) => `${count} ${count === 1 ? "element" : "elements"}`;
 
-const listAll = (found: readonly Found<unknown>[]) =>
-  list(
-    "came",
-    found.map((element) => element.value),
-  );
+/** All that came, below what is said about it. */
+function listed(found: readonly Found<unknown>[]): string {
+  const values = found.map((element) => element.value);
+  return values.length === 0 ? "" : `\n${list("came", values)}`;
+}
 
 function list(title: string, items: readonly unknown[]): string {
   if (items.length === 0) return "";

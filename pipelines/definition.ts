@@ -85,10 +85,11 @@ export function definePipeline<
   const O extends Readonly<Record<string, OutputSpec<unknown>>>,
   P extends z.ZodObject,
 >(spec: PipelineSpec<I, O, P>): Pipeline {
-  if (!NAME.test(spec.name)) throw new Error(`“${spec.name}” is no name for a pipeline: write it like trades-aggregate`);
+  if (!NAME.test(spec.name))
+    throw new Error(`“${spec.name}” is no name for a pipeline: write it like trades-aggregate`);
   if (Object.keys(spec.inputs).length === 0) throw new Error(`The pipeline ${spec.name} has no input`);
   if (Object.keys(spec.outputs).length === 0) throw new Error(`The pipeline ${spec.name} has no output`);
-  return { version: "1", ...spec, build: spec.build as Pipeline["build"], [BRAND]: true } as Pipeline;
+  return { ...spec, version: spec.version ?? "1", build: spec.build as Pipeline["build"], [BRAND]: true } as Pipeline;
 }
 
 // By a symbol that every copy of this package shares, should there be two.

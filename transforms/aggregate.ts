@@ -42,14 +42,17 @@ export interface AggregateSpec<By extends string, At extends string, Unique exte
   readonly measures: M;
 }
 
-type UnionToIntersection<U> = (U extends unknown ? (of: U) => void : never) extends (of: infer I) => void ? I : never;
+/** What all of the measures need, as parameters of functions: those intersect, where `unknown` in a union takes all. */
+type NeededByAll<M extends Measures> = { [Name in keyof M]: (row: NeededBy<M[Name]>) => void }[keyof M] extends (
+  row: infer Row,
+) => void
+  ? Row
+  : never;
 
 /** What rows must have to be aggregated so. */
 export type Needed<By extends string, At extends string, Unique extends string, M extends Measures> = {
   readonly [Name in By]: Primitive;
-} & { readonly [Name in At]: number } & { readonly [Name in Unique]: Id } & UnionToIntersection<
-    { [Name in keyof M]: NeededBy<M[Name]> }[keyof M]
-  >;
+} & { readonly [Name in At]: number } & { readonly [Name in Unique]: Id } & NeededByAll<M>;
 
 /** The row of a key and window. */
 export type Aggregated<T, By extends keyof T, M extends Measures> = {

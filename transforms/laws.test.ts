@@ -156,7 +156,7 @@ const text = (row: unknown): string => {
   );
 };
 
-/** Runs a real pipeline, one. */
+/** Runs a real pipeline. */
 async function onPipeline(
   window: Windowing,
   rows: readonly Trade[],

@@ -133,11 +133,15 @@ test("describe --json is one object", async () => {
     name: "trades-aggregate",
     version: "1",
     inputs: [
-      { name: "trades", from: "sample:", fields: expect.arrayContaining([{ name: "s", description: "symbol" }]) },
+      {
+        name: "trades",
+        from: "sample:",
+        fields: expect.arrayContaining([{ name: "s", description: "symbol" }]) as unknown,
+      },
     ],
     outputs: [{ name: "candles", table: "trades_1min_agg" }, { name: "dead_letters" }],
     parameters: [{ flag: "window", environment: "BEAMLINE_WINDOW", usual: "1m" }, { flag: "lateness" }],
-    graph: expect.arrayContaining(["read trades"]),
+    graph: expect.arrayContaining(["read trades"]) as string[],
   });
 });
 

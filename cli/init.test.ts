@@ -29,7 +29,7 @@ test("init writes a pipeline, its test and its sample, and what a package needs"
     scripts: { test: "jest", pipeline: "beamline" },
     jest: { preset: "beamline" },
     beamline: { pipelines: "pipelines/*.ts" },
-    devDependencies: { jest: expect.any(String), typescript: expect.any(String) },
+    devDependencies: { jest: expect.any(String) as string, typescript: expect.any(String) as string },
   });
   // npm allows no blanks and no capitals in it.
   expect(written["name"]).toMatch(/^beamline-test-[a-z0-9._-]+$/);

@@ -72,7 +72,8 @@ export function scene(): Scene {
     files: () =>
       fs
         .readdirSync(at(), { recursive: true, withFileTypes: true })
-        .filter((entry) => entry.isFile())
+        // SQLite's helper files go away when the process ends.
+        .filter((entry) => entry.isFile() && !/-(wal|shm)$/.test(entry.name))
         .map((entry) => path.relative(at(), path.join(entry.parentPath, entry.name)).replaceAll("\\", "/"))
         .sort(),
   };

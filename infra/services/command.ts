@@ -1,0 +1,115 @@
+// The words of `npm run services --`: turned into calls, and what comes back is printed.
+import colors from "picocolors";
+import { z } from "zod";
+import { parametersOf, readParameters } from "../../cli/parameters";
+import { sortWords, splitWords } from "../../cli/words";
+import { suggestion } from "../../io/address";
+import { messageOf, RunError, UsageError } from "../../schema/errors";
+import { parsePorts } from "./ports";
+import { serviceNames, type ServiceName } from "./server-kind";
+import { serviceStatus, startServices, stopServices, type ServicesOptions, type ServiceStatus } from "./services";
+
+const DONE = 0;
+const FAILED = 1;
+const WRONG_USAGE = 2;
+
+const help = `Real servers for development and tests, on this machine only.
+
+  npm run services -- up [names] [--port name=port]   start, and wait until they are ready
+  npm run services -- down [names] [--data]           stop; --data deletes their data too
+  npm run services -- status [names] [--json]         what runs, and where
+
+  names     ${serviceNames.join(", ")}; without any, all
+  --port    where a server listens, such as --port kafka=19092; else where it was before
+
+Data and logs are in .services, or where BEAMLINE_SERVICES_DIR says.`;
+
+const verbs = ["up", "down", "status"] as const;
+type Verb = (typeof verbs)[number];
+const switches: Readonly<Record<Verb, readonly string[]>> = {
+  up: ["help"],
+  down: ["data", "help"],
+  status: ["json", "help"],
+};
+
+const UpOptions = z.object({ port: z.array(z.string()).default([]).meta({ value: "name=port" }) });
+
+const print = (text: string): void => void process.stderr.write(`${text}\n`);
+
+/** Does what the words say, and answers with the exit code. Never throws: what went wrong is printed. */
+export async function command(args: readonly string[]): Promise<number> {
+  try {
+    await obey(args);
+    return DONE;
+  } catch (error) {
+    const isTheirs = error instanceof UsageError;
+    print(`${isTheirs ? "" : "Failed: "}${messageOf(error)}`);
+    if (!isTheirs && !(error instanceof RunError)) print(String((error as Error | null)?.stack));
+    return isTheirs ? WRONG_USAGE : FAILED;
+  }
+}
+
+async function obey(args: readonly string[]): Promise<void> {
+  const words = splitWords(args);
+  const first = words.find(({ kind }) => kind === "name")?.text;
+  if (first === undefined && (words.length === 0 || words.some(({ text }) => text === "help"))) {
+    process.stdout.write(`${help}\n`);
+    return;
+  }
+  const verb = verbs.find((known) => known === first);
+  if (verb === undefined) throw new UsageError(`There is no verb “${first ?? ""}”: ${suggestion(first ?? "", verbs)}`);
+  const parameters = verb === "up" ? parametersOf(UpOptions) : [];
+  const { names, said } = sortWords(words, parameters, switches[verb]);
+  if (said.has("help")) {
+    process.stdout.write(`${help}\n`);
+    return;
+  }
+  const chosen = namesOf(names.slice(1));
+  switch (verb) {
+    case "up":
+      return up(chosen, parsePorts(readParameters(UpOptions, said, {}).port));
+    case "down":
+      await stopServices(chosen, { ...progress(), data: said.has("data") });
+      print(`${colors.green("✓")} ${chosen.join(", ")} down${said.has("data") ? ", data deleted" : ""}`);
+      return;
+    case "status": {
+      const status = await serviceStatus(chosen);
+      process.stdout.write(said.has("json") ? `${JSON.stringify(status)}\n` : status.map(statusLine).join(""));
+    }
+  }
+}
+
+function namesOf(words: readonly string[]): ServiceName[] {
+  const names = words.map((word) => {
+    const name = serviceNames.find((known) => known === word);
+    if (name === undefined) throw new UsageError(`There is no service “${word}”: ${suggestion(word, serviceNames)}`);
+    return name;
+  });
+  return names.length === 0 ? [...serviceNames] : [...new Set(names)];
+}
+
+async function up(names: readonly ServiceName[], ports: Partial<Record<ServiceName, number>>): Promise<void> {
+  const unused = Object.keys(ports).find((name) => !names.some((chosen) => chosen === name));
+  if (unused !== undefined)
+    throw new UsageError(`--port ${unused}=… has no effect: ${unused} is not among what to start`);
+  const begin = performance.now();
+  const started = await startServices(names, { ...progress(), ports });
+  for (const { name, url, pid, wasUp } of Object.values(started)) {
+    const how = wasUp ? "was up already" : `ready in ${((performance.now() - begin) / 1000).toFixed(1)} s`;
+    print(`${colors.green("✓")} ${name.padEnd(8)}  ${url}  pid ${pid}, ${how}`);
+  }
+}
+
+function statusLine({ name, url, pid, state, log }: ServiceStatus): string {
+  const notes = {
+    ready: `pid ${pid}`,
+    "not ready": `pid ${pid} does not answer: see ${log}`,
+    crashed: `npm run services -- up ${name} starts it again; see ${log}`,
+    stopped: "",
+  };
+  return `${[name.padEnd(8), state.padEnd(9), url ?? "", notes[state]].join("  ").trimEnd()}\n`;
+}
+
+function progress(): ServicesOptions {
+  return { onProgress: (name, text) => print(colors.dim(`  ${name.padEnd(8)}  ${text}`)) };
+}

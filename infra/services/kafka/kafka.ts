@@ -1,0 +1,63 @@
+// Kafka as a local server: one node without ZooKeeper, from Maven's jars.
+import { randomBytes } from "node:crypto";
+import { rm, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { RunError } from "../../../schema/errors";
+import { refuseWindows } from "../other-ways";
+import { freePort } from "../ports";
+import { runProgram } from "../programs";
+import { HOST, type ServerKind } from "../server-kind";
+import { fetchJars, hasJars, jarsDirectory } from "./jars";
+import { findJava, findMaven } from "./java";
+import { probeKafka } from "./probe";
+import { kafkaSettings } from "./settings";
+
+export const kafka: ServerKind = {
+  name: "kafka",
+  usualPort: 19_092,
+  stopSignal: "SIGTERM",
+  url: (port) => `kafka://${HOST}:${port}`,
+  probe: probeKafka,
+  wasTooSoon: () => false,
+
+  async find(_site, environment) {
+    refuseWindows("kafka");
+    const java = await findJava(environment);
+    const jars = jarsDirectory(environment);
+    const maven = hasJars(jars) ? null : findMaven(environment);
+    const classPath = path.join(jars, "*");
+    return {
+      fetch: async ({ say }) => {
+        if (maven !== null) await fetchJars(maven, jars, environment, say);
+      },
+
+      async createData({ directory, say }, data) {
+        say("formatting a new data directory");
+        const settings = path.join(directory, "format.properties");
+        await writeFile(settings, kafkaSettings({ data, port: 1, controllerPort: 2 }));
+        // A program of a few seconds is faster without the second compiler.
+        const options = ["-XX:TieredStopAtLevel=1", "-Xmx128m", ...logging, "-cp", classPath];
+        const format = ["kafka.tools.StorageTool", "format", "--cluster-id", clusterId(), "--config", settings];
+        const { code, output } = await runProgram(java, [...options, ...format], { environment });
+        await rm(settings);
+        if (code !== 0) throw new RunError(`Kafka could not format ${data}:\n${output.trimEnd()}`);
+      },
+
+      async command({ directory, data }, port) {
+        const settings = path.join(directory, "server.properties");
+        await writeFile(settings, kafkaSettings({ data, port, controllerPort: await freePort() }));
+        const memory = ["-Xms128m", "-Xmx512m", "-XX:+ExitOnOutOfMemoryError"];
+        const args = [...memory, "-Djava.awt.headless=true", ...logging, "-cp", classPath, "kafka.Kafka", settings];
+        return { program: java, args, environment, user: null };
+      },
+    };
+  },
+};
+
+const logging = [`-Dlog4j2.configurationFile=${path.join(__dirname, "log4j2.properties")}`];
+
+/** 16 random bytes in the form that Kafka takes, which must not begin with a hyphen. */
+function clusterId(): string {
+  const id = randomBytes(16).toString("base64url");
+  return id.startsWith("-") ? clusterId() : id;
+}

@@ -1,0 +1,74 @@
+// Ports of this machine, and what is said on the command line about them.
+import net from "node:net";
+import { suggestion } from "../../io/address";
+import { RunError, UsageError } from "../../schema/errors";
+import { HOST, serviceNames, type ServiceName } from "./server-kind";
+
+/** Whether a server could listen there now. */
+export function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = net.createServer();
+    server.once("error", () => resolve(false));
+    server.listen({ port, host: HOST, exclusive: true }, () => server.close(() => resolve(true)));
+  });
+}
+
+/** A port that nobody uses at the moment. */
+export function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = net.createServer();
+    server.once("error", reject);
+    server.listen({ port: 0, host: HOST }, () => {
+      const { port } = server.address() as net.AddressInfo;
+      server.close(() => resolve(port));
+    });
+  });
+}
+
+/** Whether something listens there: less than ready, but quickly asked. */
+export function isListening(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = net.connect({ port, host: HOST });
+    const answer = (listening: boolean) => {
+      socket.destroy();
+      resolve(listening);
+    };
+    socket.setTimeout(1000, () => answer(false));
+    socket.once("connect", () => answer(true));
+    socket.once("error", () => answer(false));
+  });
+}
+
+export interface PortWishes {
+  readonly given?: number | undefined;
+  /** The one it had before: clients know it, so no other is taken silently. */
+  readonly recorded?: number | undefined;
+  readonly usual: number;
+}
+
+/** The port for a start: the given one, else the one it had, else the usual one when free, else any. */
+export async function choosePort(name: ServiceName, { given, recorded, usual }: PortWishes): Promise<number> {
+  const fixed = given ?? recorded;
+  if (fixed === undefined) return (await isFree(usual)) ? usual : freePort();
+  if (await isFree(fixed)) return fixed;
+  const why = given === undefined ? `, where ${name} was before, is` : " is";
+  throw new RunError(
+    `Port ${fixed}${why} taken by another program: end that, or give another port: npm run services -- up ${name} --port ${name}=${await freePort()}`,
+  );
+}
+
+/** What `--port kafka=19092 --port postgres=15432` says. */
+export function parsePorts(texts: readonly string[]): Partial<Record<ServiceName, number>> {
+  const ports: Partial<Record<ServiceName, number>> = {};
+  for (const text of texts) {
+    const [, word = "", digits = ""] = /^([^=]*)=(\d{1,6})$/.exec(text) ?? [];
+    const port = Number(digits);
+    if (digits === "" || port < 1 || port > 65_535)
+      throw new UsageError(`--port ${text}: it must be a service and a port from 1 to 65535, such as kafka=19092`);
+    const name = serviceNames.find((known) => known === word);
+    if (name === undefined)
+      throw new UsageError(`--port ${text}: there is no service “${word}”: ${suggestion(word, serviceNames)}`);
+    ports[name] = port;
+  }
+  return ports;
+}

@@ -24,9 +24,10 @@ export async function planAll(
     const planned = await sourceOf(address).plan(address);
     ranges[name] = as === null ? planned : planned.map((range) => ({ ...range, source: as }));
   }
-  const covered = Object.values(ranges)
-    .flat()
-    .map(({ source, from, to }) => ({ source, from, to }));
+  const covered = Object.entries(ranges).map(([name, planned]) => ({
+    input: name,
+    ranges: planned.map(({ source, from, to }) => ({ source, from, to })),
+  }));
   const batch = createHash("sha256")
     .update(canonicalJson({ ...work, covered }))
     .digest("hex")

@@ -1,0 +1,97 @@
+import fs from "node:fs";
+import path from "node:path";
+import { z } from "zod";
+import { deadLetters, definePipeline, input, table } from "../pipelines/definition";
+import { UsageError } from "../schema/errors";
+import { scratchDirectory } from "../test/scratch";
+import { inputAddresses, outputAddresses } from "./addresses";
+
+const scratch = scratchDirectory();
+const model = z.object({ id: z.string() });
+const pipeline = definePipeline({
+  name: "two-by-two",
+  summary: "",
+  inputs: {
+    left: input(model, { sample: "/bundled/left.ndjson" }),
+    right: input(model, { sample: "r", from: "file:r" }),
+  },
+  outputs: {
+    rows: table(model, { name: "rows", key: ["id"] }),
+    more: table(model, { name: "more", key: ["id"] }),
+    letters: deadLetters,
+  },
+  params: z.object({}),
+  build: () => {},
+});
+
+const to = (...uris: string[]) =>
+  Object.fromEntries(
+    Object.entries(outputAddresses(pipeline, uris)).map(([name, { scheme, path: place }]) => [
+      name,
+      `${scheme}:${place}`,
+    ]),
+  );
+const from = (...uris: string[]) => inputAddresses(pipeline, uris);
+const file = (place: string) => ({ address: { scheme: "file", path: place, options: {} }, as: null });
+const leftSample = { address: { scheme: "file", path: "/bundled/left.ndjson", options: {} }, as: "sample:left" };
+
+test("inputs are read from where they usually are, unless something else is said for all or for one", () => {
+  expect(from()).toEqual({ left: leftSample, right: file("r") });
+  expect(from("file:x")).toEqual({ left: file("x"), right: file("x") });
+  expect(from("right=file:a=b", "sample:")).toEqual({
+    left: leftSample,
+    right: file("a=b"),
+  });
+  expect(from("left=sample:left")).toEqual({ left: leftSample, right: file("r") });
+});
+
+test("outputs go to the usual store, unless something else is said for all or for one", () => {
+  const usual = "sqlite:data/app.db";
+  expect(to()).toEqual({ rows: usual, more: usual, letters: usual });
+  expect(to("sqlite:x.db")).toEqual({ rows: "sqlite:x.db", more: "sqlite:x.db", letters: "sqlite:x.db" });
+  expect(to("more=stdout:", "letters=file:l")).toEqual({ rows: usual, more: "stdout:", letters: "file:l" });
+  expect(to("rows=file:r.csv", "file:out/")).toEqual({ rows: "file:r.csv", more: "file:out/", letters: "file:out/" });
+});
+
+test.each([
+  ["file:out.ndjson", "file:out.letters.ndjson"],
+  ["file:out.csv.gz", "file:out.letters.ndjson"],
+  ["file:out", "file:out.letters.ndjson"],
+  ["file:a.b/out", "file:a.b/out.letters.ndjson"],
+  ["file:rows.2026.ndjson", "file:rows.2026.letters.ndjson"],
+  ["file:rows.2026.csv.GZ", "file:rows.2026.letters.ndjson"],
+  ["file:out.csv?format=csv", "file:out.letters.ndjson"],
+  ["file:dir/", "file:dir/"],
+  ["file:dir\\", "file:dir\\"],
+  ["stdout:", "file:data/letters.ndjson"],
+])("beside rows in %s, dead letters go to %s", (rows, letters) => {
+  expect(to(rows)["letters"]).toBe(letters);
+});
+
+test("a directory that is there takes the letters too, however it is written", () => {
+  fs.mkdirSync(scratch("there.v1"));
+  const place = scratch("there.v1");
+  expect(to(`file:${place}`)["letters"]).toBe(`file:${place}`);
+});
+
+test("a path that cannot even be looked at is left to the sink to refuse", () => {
+  expect(to("file:a\0b")["letters"]).toBe("file:a\0b.letters.ndjson");
+  expect(to(`file:${path.join("x".repeat(5000), "y")}`)["letters"]).toContain("letters.ndjson");
+});
+
+test.each([
+  [() => from("lft=file:x"), "two-by-two has no input “lft”: did you mean “left”?"],
+  [() => to("table=file:x"), "two-by-two has no output “table”: it must be one of rows, more, letters"],
+  [() => to("file:x", "file:y"), "--to is given twice (file:x, file:y): say which output, --to rows=file:y"],
+  [() => from("left=file:x", "left=file:y"), "--from left=… is given twice"],
+  [() => from("sample:lef"), "There is no sample “lef”: did you mean “left”?"],
+  [() => from("left=sample:right"), "There is no sample “right”: did you mean “right”?"],
+  [() => from("samples:"), "“samples:” is not a known kind of address; did you mean “sample:”?"],
+  [() => from("left="), "“” is not a connector URI: it needs a scheme, such as file:"],
+  [
+    () => to("rows=C:\\rows.csv"),
+    "“C:\\rows.csv” is not a connector URI: it needs a scheme, such as file:C:\\rows.csv",
+  ],
+])("mistake %#: %s", (action, sentence) => {
+  expect(action).toThrow(new UsageError(sentence));
+});

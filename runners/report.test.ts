@@ -1,0 +1,87 @@
+import fc from "fast-check";
+import { z } from "zod";
+import { RunError } from "../schema/errors";
+import { tableOf, type Row } from "../schema/table";
+import { deadLettersTable } from "../transforms/dead-letter";
+import { checkCounts, Tasting } from "./report";
+
+const counters = {
+  read: 10,
+  ok: 7,
+  dead: 2,
+  dropped: 1,
+  "to aggregate": 7,
+  aggregated: 4,
+  duplicate: 2,
+  late: 1,
+  "written rows": 4,
+  "written letters": 2,
+};
+const written = new Map([
+  ["rows", 4],
+  ["letters", 2],
+]);
+
+test("counts that add up are what the run tells", () => {
+  expect(checkCounts(counters, written)).toEqual({
+    read: 10,
+    ok: 7,
+    dead: 2,
+    dropped: 1,
+    duplicate: 2,
+    late: 1,
+    written: { rows: 4, letters: 2 },
+    rejected: 0,
+  });
+  expect(checkCounts({}, new Map([["rows", 0]]))).toMatchObject({ read: 0, written: { rows: 0 } });
+});
+
+test.each(Object.keys(counters))("one too few or too many of “%s” is refused", (name) => {
+  for (const by of [-1, 1]) {
+    const wrong = { ...counters, [name]: counters[name as keyof typeof counters] + by };
+    expect(() => checkCounts(wrong, written)).toThrow(RunError);
+    expect(() => checkCounts(wrong, written)).toThrow(/^The counts do not add up: .*\. Nothing was kept/);
+  }
+});
+
+test("a sink that wrote other than it got is refused", () => {
+  expect(() => checkCounts(counters, new Map([...written, ["rows", 3]]))).toThrow(
+    "The counts do not add up: 4 rows for rows, but 3 written ones. Nothing was kept; please report this",
+  );
+});
+
+test("no single lost record or row goes unseen, whatever the counts", () => {
+  const n = fc.nat(1_000_000);
+  fc.assert(
+    fc.property(n, n, n, n, n, n, fc.constantFrom(...Object.keys(counters)), (ok, dead, dropped, a, b, c, lost) => {
+      const right: Record<string, number> = {
+        read: ok + dead + dropped,
+        ...{ ok, dead, dropped, aggregated: a, duplicate: b, late: c, "to aggregate": a + b + c },
+        ...{ "written rows": a, "written letters": dead },
+      };
+      const rows = new Map([
+        ["rows", a],
+        ["letters", dead],
+      ]);
+      expect(() => checkCounts(right, rows)).not.toThrow();
+      expect(() => checkCounts({ ...right, [lost]: (right[lost] ?? 0) - 1 }, rows)).toThrow(RunError);
+    }),
+  );
+});
+
+test("of rows the first five are kept, of dead letters one of each reason, most frequent first", () => {
+  const tasting = new Tasting();
+  const table = tableOf("rows", z.object({ id: z.int() }), { key: ["id"] });
+  const rows = (from: number, to: number): Row[] => Array.from({ length: to - from }, (_, at) => ({ id: from + at }));
+  tasting.taste("rows", table, rows(0, 3));
+  tasting.taste("rows", table, rows(3, 3000));
+  const letters = ["a", "b", "b"].map((reason, position) => ({ reason, position }));
+  tasting.taste("letters", deadLettersTable, letters);
+  expect(tasting.sample()).toEqual({
+    firstRows: [{ output: "rows", table, rows: rows(0, 5) }],
+    deadReasons: [
+      { reason: "b", count: 2, example: letters[1] },
+      { reason: "a", count: 1, example: letters[0] },
+    ],
+  });
+});

@@ -89,7 +89,7 @@ describe("plain data", () => {
       fc.property(data, (value) => {
         expect(inspected(copy(value))).toBe(inspected(withoutUndefinedFields(value)));
       }),
-      { numRuns: 500 },
+      { numRuns: 250 },
     );
   });
 

@@ -38,7 +38,7 @@ function ownPipeline(): void {
 /** Enough that it is read in several pieces: a signal is heard between two of them. */
 const numbers = (text: string) => {
   const pad = text.repeat(50);
-  write("numbers.ndjson", lines(...Array.from({ length: 20_000 }, (_, id) => JSON.stringify({ id, text: pad }))));
+  write("numbers.ndjson", lines(...Array.from({ length: 6_000 }, (_, id) => JSON.stringify({ id, text: pad }))));
 };
 
 test.each([["SIGINT"], ["SIGKILL"]])("%s in mid-run leaves what was there, and the next run is right", (signal) => {
@@ -50,7 +50,7 @@ test.each([["SIGINT"], ["SIGKILL"]])("%s in mid-run leaves what was there, and t
   write("signal", signal);
   const stopped = beamlineProcess(at(), "run", "--json");
   expect(dump()).toBe(before);
-  expect(query("SELECT count(*) AS n FROM numbers")).toEqual([{ n: 18_000 }]);
+  expect(query("SELECT count(*) AS n FROM numbers")).toEqual([{ n: 5_400 }]);
   if (signal === "SIGINT") {
     expect(stopped).toMatchObject({ code: 130, signal: null, stderr: "Interrupted: nothing of this run was kept\n" });
     expect(JSON.parse(stopped.stdout)).toMatchObject({ state: "interrupted", error: "Interrupted by SIGINT" });
@@ -59,7 +59,7 @@ test.each([["SIGINT"], ["SIGKILL"]])("%s in mid-run leaves what was there, and t
   expect(stopped).toMatchObject({ signal, stdout: "" });
   fs.rmSync(at("signal"));
   expect(beamlineProcess(at(), "run")).toMatchObject({ code: 0 });
-  expect(query("SELECT count(*) AS n FROM numbers WHERE text LIKE 'new%'")).toEqual([{ n: 18_000 }]);
+  expect(query("SELECT count(*) AS n FROM numbers WHERE text LIKE 'new%'")).toEqual([{ n: 5_400 }]);
 });
 
 test("in a pipe there are no control characters, and a reader that leaves early is no failure", async () => {
@@ -89,7 +89,7 @@ onLinux("on a terminal there is a progress line, which is wiped out before the s
   const wipe = "\r\u001b[2K";
   const progress = text.indexOf(`${wipe}\u001b[2m`);
   expect(progress).toBeGreaterThanOrEqual(0);
-  expect(text.slice(progress)).toMatch(/[\d,]+ read {2}·/);
+  expect(text.slice(progress)).toMatch(/[\d,]+ read {2}·.*\d duplicate/);
   expect(text.lastIndexOf(wipe)).toBeLessThan(text.indexOf("✓"));
   expect(text.lastIndexOf(wipe)).toBeGreaterThan(progress);
   expect(files()).toEqual(["data/app.db"]);

@@ -90,7 +90,8 @@ export function printReport(
   }
 }
 
-const screenWidth = (): number => (onTerminal ? process.stderr.columns : Number.POSITIVE_INFINITY);
+/** Some terminals do not tell how wide they are, and say 0. */
+const screenWidth = (): number => (onTerminal && process.stderr.columns) || Number.POSITIVE_INFINITY;
 
 /** Rows as a table that is no wider than `widest`: what does not fit is cut off. */
 export function tableText(table: Table, rows: readonly Row[], widest = screenWidth()): string {

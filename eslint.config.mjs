@@ -27,7 +27,19 @@ const noRoomAbove = (name) => ({
 });
 
 export default tseslint.config(
-  { ignores: ["dist/", "data/", "output/", "coverage/", "node_modules/", ".services/", "bench/data/", ".ci/"] },
+  {
+    ignores: [
+      "dist/",
+      "data/",
+      "output/",
+      "coverage/",
+      "node_modules/",
+      ".services/",
+      "bench/data/",
+      "bench/results/",
+      ".ci/",
+    ],
+  },
   js.configs.recommended,
   {
     files: ["**/*.ts"],

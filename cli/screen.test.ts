@@ -116,7 +116,7 @@ test("the summary tells all counts that are not nothing, and shows hostile recor
       "  written    1 row of rows to sqlite:a·.db",
       "  written    2 rows of letters to file:l",
       "",
-      "  rows, the first 1 row:",
+      "  rows, the first row:",
       "  name      at                    bytes",
       "  ·[31mred  1970-01-01T00:00:00Z",
       "",

@@ -84,8 +84,9 @@ export function printReport(
     print(`  ${"written".padEnd(10)} ${records(rows, "row")} of ${output} to ${harmless(places[output] ?? "")}`);
   }
   for (const { output, table, rows } of sample.firstRows) {
+    if (rows.length === 0 || places[output]?.startsWith("stdout:")) continue;
     print("");
-    print(`  ${output}, the first ${records(rows.length, "row")}:`);
+    print(`  ${output}, the first ${rows.length === 1 ? "row" : records(rows.length, "row")}:`);
     print(tableText(table, rows));
   }
 }

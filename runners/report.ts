@@ -40,6 +40,13 @@ export interface DeadReason {
 }
 
 const SHOWN_ROWS = 5;
+const MOST_REASONS = 20;
+const SHOWN_LENGTH = 200;
+
+/** What of a letter is shown: a record may have megabytes. */
+function shortened(letter: DeadLetter): DeadLetter {
+  return { ...letter, value: letter.value.slice(0, SHOWN_LENGTH), error: letter.error.slice(0, SHOWN_LENGTH) };
+}
 
 /** Looks at rows on their way to the sinks: groups dead letters by reason, keeps the first rows of every other output. */
 export class Tasting {
@@ -58,8 +65,10 @@ export class Tasting {
 
   private tasteLetter(letter: DeadLetter): void {
     const known = this.reasons.get(letter.reason);
-    if (known === undefined) this.reasons.set(letter.reason, { count: 1, example: letter });
-    else known.count += 1;
+    if (known !== undefined) known.count += 1;
+    // A step that makes a reason of its own for every record must not fill the memory with them.
+    else if (this.reasons.size < MOST_REASONS)
+      this.reasons.set(letter.reason, { count: 1, example: shortened(letter) });
   }
 
   sample(): Sample {
@@ -72,7 +81,12 @@ export class Tasting {
 }
 
 /** Every record and row must be somewhere. A run whose counts do not add up has lost something, and must not commit. */
-export function checkCounts(counters: Readonly<Record<string, number>>, written: ReadonlyMap<string, number>): Counts {
+export function checkCounts(
+  counters: Readonly<Record<string, number>>,
+  written: ReadonlyMap<string, number>,
+  /** Whether every input is cleaned exactly once; a pipeline that takes records in another way counts them itself. */
+  cleanedOnce: boolean,
+): Counts {
   const of = (name: string) => counters[name] ?? 0;
   const counts = {
     read: of("read"),
@@ -85,7 +99,7 @@ export function checkCounts(counters: Readonly<Record<string, number>>, written:
     rejected: 0,
   };
   const cleaned = counts.ok + counts.dead + counts.dropped;
-  equal("records read", counts.read, "good, dead and dropped ones", cleaned);
+  if (cleanedOnce) equal("records read", counts.read, "good, dead and dropped ones", cleaned);
   const counted = of("aggregated") + counts.duplicate + counts.late;
   equal("rows that came to be aggregated", of("to aggregate"), "aggregated, duplicate and late ones", counted);
   for (const [output, rows] of written) equal(`rows for ${output}`, of(`written ${output}`), "written ones", rows);

@@ -131,29 +131,27 @@ describe("a dead letter", () => {
     ];
     const { bad } = pipeline.create(given).apply(clean(toText, sort));
     const more = { job: "nightly", pipeline: "trades", version: "7", batch: "2026-01-01", attempt: 3 };
-    pipeline
-      .expect(bad)
-      .containsInAnyOrder([
-        ...texts.map((value, at) =>
-          letter({
-            ...more,
-            source: "a.txt",
-            position: at + 1,
-            key: "key",
-            value,
-            reason: "marked dead",
-            error: `it says ${value}`,
-          }),
-        ),
+    pipeline.expect(bad).containsInAnyOrder([
+      ...texts.map((value, at) =>
         letter({
           ...more,
-          source: "b.bin",
-          key: new Uint8Array([1, 2]),
-          value: bytes,
-          step: "toText",
-          reason: "not text",
+          source: "a.txt",
+          position: at + 1,
+          key: "key",
+          value,
+          reason: "marked dead",
+          error: `it says ${value}`,
         }),
-      ]);
+      ),
+      letter({
+        ...more,
+        source: "b.bin",
+        key: new Uint8Array([1, 2]),
+        value: bytes,
+        step: "toText",
+        reason: "not text",
+      }),
+    ]);
     await pipeline.run();
   });
 

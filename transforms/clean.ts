@@ -149,6 +149,13 @@ function detached(value: Raw): Raw {
   return own === value ? own : value;
 }
 
+const cleanings = new WeakMap<PCollection<SourceRecord>, number>();
+
+/** How many times a collection is cleaned in its graph: only where that is once, good, dead and dropped make all read. */
+export function timesCleaned(records: PCollection<SourceRecord>): number {
+  return cleanings.get(records) ?? 0;
+}
+
 /** Runs every record through the steps. What the last step answers is `good`, what any of them refuses is `bad`. */
 export function clean<A>(a: FirstStep<A>): PTransform<PCollection<SourceRecord>, Cleaned<A>>;
 export function clean<A, B>(a: FirstStep<A>, b: Step<NoInfer<A>, B>): PTransform<PCollection<SourceRecord>, Cleaned<B>>;
@@ -187,9 +194,10 @@ export function clean(...steps: Step<never, unknown>[]): PTransform<PCollection<
     }
   }
   const name = `clean: ${steps.map((step) => step.name).join(", ")}`;
-  return named(name, (input: PCollection<SourceRecord>) =>
-    input.apply(perElement("steps", new Clean(name, steps, runContextOf(input)))),
-  );
+  return named(name, (input: PCollection<SourceRecord>) => {
+    cleanings.set(input, timesCleaned(input) + 1);
+    return input.apply(perElement("steps", new Clean(name, steps, runContextOf(input))));
+  });
 }
 
 register("beamline/transforms/clean", { Clean });

@@ -109,6 +109,17 @@ export class WriteOutput implements BatchWriter<Row> {
     this.counter = `written ${output}`;
   }
 
+  /** The texts and bytes in a row: all else in it is small. */
+  weigh(row: Row): number {
+    let weight = 0;
+    for (const name in row) {
+      const value = row[name];
+      if (typeof value === "string") weight += value.length;
+      else if (value instanceof Uint8Array) weight += value.byteLength;
+    }
+    return weight;
+  }
+
   async write(rows: readonly Row[]): Promise<void> {
     const opened = live.get(this.batch);
     if (opened === undefined) throw new Error(`The outputs of batch ${this.batch} are not open in this process`);

@@ -4,6 +4,7 @@ import { type Address, type Output } from "../../io/connector";
 import { type Pipeline } from "../../pipelines/definition";
 import { type SourceRecord } from "../../schema/record";
 import { type InputAddress } from "../addresses";
+import { timesCleaned } from "../../transforms";
 import { planAll, type Plan } from "../plan";
 import { readRanges, stopReadingOn } from "../read-range";
 import { checkCounts, Tasting, type Report, type Sample } from "../report";
@@ -54,9 +55,10 @@ export async function runBatch(request: RunRequest): Promise<Report & { readonly
       maxRecordBytes: options["max-record-bytes"],
       duplicates: "in order",
     };
-    const counters = await runDirect(build(pipeline, params, context, plan.ranges));
+    const { graph, cleanedOnce } = build(pipeline, params, context, plan.ranges);
+    const counters = await runDirect(graph);
     request.signal?.throwIfAborted();
-    const counts = checkCounts(counters, opened.written);
+    const counts = checkCounts(counters, opened.written, cleanedOnce);
     await opened.commit();
     const seconds = (performance.now() - started) / 1000;
     return {
@@ -79,13 +81,18 @@ export async function runBatch(request: RunRequest): Promise<Report & { readonly
   }
 }
 
-function build(pipeline: Pipeline, params: unknown, context: RunContext, ranges: Plan["ranges"]): Graph {
+function build(
+  pipeline: Pipeline,
+  params: unknown,
+  context: RunContext,
+  ranges: Plan["ranges"],
+): { graph: Graph; cleanedOnce: boolean } {
   const graph = newGraph(context);
   const inputs: Record<string, PCollection<SourceRecord>> = {};
   for (const name of Object.keys(pipeline.inputs)) inputs[name] = readRanges(graph.root, name, ranges[name] ?? []);
   const outputs = Object.keys(pipeline.outputs).map((name) => [name, writeOutput(name, context.batch)] as const);
   pipeline.build(inputs, Object.fromEntries(outputs), params);
-  return graph;
+  return { graph, cleanedOnce: Object.values(inputs).every((input) => timesCleaned(input) === 1) };
 }
 
 function watchProgress(onProgress: RunRequest["onProgress"]): () => void {

@@ -56,8 +56,9 @@ async function obey(args: readonly string[]): Promise<void> {
     process.stdout.write(`${help}\n`);
     return;
   }
+  if (first === undefined) throw new UsageError(`Which verb? It must be one of ${verbs.join(", ")}`);
   const verb = verbs.find((known) => known === first);
-  if (verb === undefined) throw new UsageError(`There is no verb “${first ?? ""}”: ${suggestion(first ?? "", verbs)}`);
+  if (verb === undefined) throw new UsageError(`There is no verb “${first}”: ${suggestion(first, verbs)}`);
   const parameters = verb === "up" ? parametersOf(UpOptions) : [];
   const { names, said } = sortWords(words, parameters, switches[verb]);
   if (said.has("help")) {
@@ -92,10 +93,9 @@ async function up(names: readonly ServiceName[], ports: Partial<Record<ServiceNa
   const unused = Object.keys(ports).find((name) => !names.some((chosen) => chosen === name));
   if (unused !== undefined)
     throw new UsageError(`--port ${unused}=… has no effect: ${unused} is not among what to start`);
-  const begin = performance.now();
   const started = await startServices(names, { ...progress(), ports });
-  for (const { name, url, pid, wasUp } of Object.values(started)) {
-    const how = wasUp ? "was up already" : `ready in ${((performance.now() - begin) / 1000).toFixed(1)} s`;
+  for (const { name, url, pid, wasUp, seconds } of Object.values(started)) {
+    const how = wasUp ? "was up already" : `ready in ${seconds.toFixed(1)} s`;
     print(`${colors.green("✓")} ${name.padEnd(8)}  ${url}  pid ${pid}, ${how}`);
   }
 }

@@ -1,4 +1,5 @@
 // What a kind of server says of itself, so that all are started, watched and stopped by the same code.
+import { type ProcessIdentity } from "./process-identity";
 import { type Environment, type User } from "./programs";
 
 export const serviceNames = ["kafka", "postgres"] as const;
@@ -29,7 +30,8 @@ export interface Installation {
   readonly fetch: (site: Site) => Promise<void>;
   /** Fills an empty directory with a new server's data. */
   readonly createData: (site: Site, directory: string) => Promise<void>;
-  readonly command: (site: Site, port: number) => Promise<Command>;
+  /** `ended` is the process that ran here last, of which it is sure that it does not run any more. */
+  readonly command: (site: Site, port: number, ended: ProcessIdentity | null) => Promise<Command>;
 }
 
 export interface ServerKind {

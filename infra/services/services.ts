@@ -53,6 +53,8 @@ export interface RunningService {
   readonly log: string;
   /** Whether it was up before it was asked for. */
   readonly wasUp: boolean;
+  /** How long it took until it was ready. */
+  readonly seconds: number;
 }
 
 export interface ServiceStatus {
@@ -96,9 +98,8 @@ export async function startServices<Name extends ServiceName>(
   const environment = options.environment ?? process.env;
   const places = [...new Set<ServiceName>(names)].map((name) => placeOf(name, options));
   // What is missing on this machine is said before anything is started.
-  const found = await Promise.all(
-    places.map(async (place) => ({ place, installation: await place.kind.find(place, environment) })),
-  );
+  const found: { place: Place; installation: Installation }[] = [];
+  for (const place of places) found.push({ place, installation: await place.kind.find(place, environment) });
   const started = await Promise.allSettled(
     found.map(({ place, installation }) =>
       locked(place, () => start(place, installation, options.ports?.[place.kind.name])),
@@ -106,8 +107,8 @@ export async function startServices<Name extends ServiceName>(
   );
   const failed = started.find((result) => result.status === "rejected");
   if (failed !== undefined) throw failed.reason;
-  const running = started.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
-  return Object.fromEntries(running.map((service) => [service.name, service])) as Record<Name, RunningService>;
+  const services = started.flatMap((result) => (result.status === "fulfilled" ? [result.value] : []));
+  return Object.fromEntries(services.map((service) => [service.name, service])) as Record<Name, RunningService>;
 }
 
 /** Stops cleanly; what does not stop is killed. A server that is down already is fine. */
@@ -167,7 +168,12 @@ function locked<T>(place: Place, work: () => Promise<T>): Promise<T> {
 }
 
 async function start(place: Place, installation: Installation, given: number | undefined): Promise<RunningService> {
-  const { kind, directory, say } = place;
+  const { kind, directory, log, say } = place;
+  const begin = performance.now();
+  const answer = ({ pid }: ProcessIdentity, port: number, wasUp: boolean): RunningService => {
+    const seconds = (performance.now() - begin) / 1000;
+    return { name: kind.name, url: kind.url(port), port, pid, log, wasUp, seconds };
+  };
   const record = await readRecord(directory);
   if (record !== null && isRunning(record.process)) {
     if (given !== undefined && given !== record.port)
@@ -175,38 +181,30 @@ async function start(place: Place, installation: Installation, given: number | u
         `${kind.name} is up on port ${record.port}: npm run services -- down ${kind.name}, then up with --port ${kind.name}=${given}`,
       );
     await untilReady(place, record.process, record.port);
-    return running(place, record.process, record.port, true);
+    return answer(record.process, record.port, true);
   }
   const port = await choosePort(kind.name, { given, recorded: record?.port, usual: kind.usualPort });
   await makeDirectory(directory);
   await installation.fetch(place);
   await ensureData(place, installation);
   const until = Date.now() + START_LIMIT;
-  for (;;) {
+  for (let ended = record?.process ?? null; ;) {
     say("starting");
-    const identity = await launch(place, await installation.command(place, port));
+    const identity = await launch(place, await installation.command(place, port, ended));
     await writeRecord(directory, { port, process: identity });
     try {
       await untilReady(place, identity, port);
-      return running(place, identity, port, false);
+      return answer(identity, port, false);
     } catch (error) {
-      const log = await logTail(place.log);
+      const said = await logTail(log);
       await endProcess(identity, kind.stopSignal, STOP_LIMIT);
       await writeRecord(directory, { port, process: null });
-      if (!kind.wasTooSoon(log) || Date.now() > until) throw error;
+      ended = identity;
+      if (!kind.wasTooSoon(said) || Date.now() > until) throw error;
       await sleep(200);
     }
   }
 }
-
-const running = ({ kind, log }: Place, { pid }: ProcessIdentity, port: number, wasUp: boolean): RunningService => ({
-  name: kind.name,
-  url: kind.url(port),
-  port,
-  pid,
-  log,
-  wasUp,
-});
 
 /** Data appears whole or not at all: what an interrupted start left half-made is never taken for a server's data. */
 async function ensureData(place: Place, installation: Installation): Promise<void> {

@@ -1,9 +1,11 @@
 // PostgreSQL as a local server: the system's programs, a data directory of our own.
 import { readFileSync } from "node:fs";
-import { chown } from "node:fs/promises";
+import { chown, readFile, writeFile } from "node:fs/promises";
+import path from "node:path";
 import { Client } from "pg";
 import { RunError, UsageError } from "../../../schema/errors";
 import { refuseWindows } from "../other-ways";
+import { identityOf, type ProcessIdentity } from "../process-identity";
 import { runProgram, type Environment, type User } from "../programs";
 import { HOST, type ServerKind } from "../server-kind";
 import { findPostgres } from "./find-postgres";
@@ -53,7 +55,8 @@ export const postgres: ServerKind = {
           throw new RunError(`The database ${NAME} could not be created:\n${named.output.trimEnd()}`);
       },
 
-      async command({ data: directory }, port) {
+      async command({ data: directory }, port, ended) {
+        await releaseLockFile(path.join(directory, "postmaster.pid"), ended);
         const settings = [`listen_addresses=${HOST}`, "unix_socket_directories=", "timezone=UTC", "log_timezone=UTC"];
         const args = ["-D", directory, "-p", String(port), ...settings.flatMap((setting) => ["-c", setting])];
         return { program: programs.postgres, args, environment: settled, user };
@@ -61,6 +64,18 @@ export const postgres: ServerKind = {
     };
   },
 };
+
+/**
+ * After a crash PostgreSQL believes that its pid still runs when the system gave it out again, or when nobody has buried
+ * the process yet. It never takes its parent for another server, so our own pid tells it otherwise. The file stays, since
+ * its other lines are how it notices children of the old server that are still at work.
+ */
+export async function releaseLockFile(file: string, ended: ProcessIdentity | null): Promise<void> {
+  const text = await readFile(file, "utf8").catch(() => null);
+  const pid = Number.parseInt(text ?? "", 10);
+  if (text === null || (pid !== ended?.pid && identityOf(pid) !== null)) return;
+  await writeFile(file, text.replace(/^\d+/, String(process.pid)));
+}
 
 async function probePostgres(port: number): Promise<void> {
   // Variables such as PGSSLMODE are about other servers.

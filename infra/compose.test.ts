@@ -1,0 +1,58 @@
+// The containers' file cannot be run by a unit test, but it can be held to what it promises.
+import fs from "node:fs";
+import path from "node:path";
+import { parse } from "yaml";
+import { kafkaSettings } from "./services/kafka/settings";
+
+interface Container {
+  readonly image: string;
+  readonly ports: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+  readonly healthcheck: { readonly test: readonly string[] };
+  readonly volumes?: readonly string[];
+  readonly depends_on?: Readonly<Record<string, { readonly condition: string }>>;
+}
+
+const text = fs.readFileSync(path.join(__dirname, "compose.yaml"), "utf8");
+const compose = parse(text) as {
+  readonly services: Readonly<Record<string, Container>>;
+  readonly volumes: Readonly<Record<string, null>>;
+};
+const containers = Object.entries(compose.services);
+
+test("it has the servers and a page for each", () => {
+  expect(Object.keys(compose.services)).toEqual(["kafka", "postgres", "kafka-ui", "postgres-ui"]);
+});
+
+test("it says that nobody ran it yet", () => {
+  expect(text).toContain("Not yet proven: no container engine was at hand.");
+});
+
+test.each(containers)("%s: a version, ports of this machine only, a check of its health", (_name, container) => {
+  expect(container.image).toMatch(/^[a-z0-9./-]+:v?\d+\.\d+(\.\d+)?$/);
+  expect(container.ports.every((port) => /^127\.0\.0\.1:\d+:\d+$/.test(port))).toBe(true);
+  expect(container.healthcheck.test[0]).toBe("CMD");
+  // What a container reads is text: a bare number or boolean would depend on who reads the file.
+  expect(Object.values(container.environment).every((value) => typeof value === "string")).toBe(true);
+  for (const volume of container.volumes ?? []) expect(compose.volumes).toHaveProperty(volume.split(":")[0] ?? "");
+  for (const [other, { condition }] of Object.entries(container.depends_on ?? {})) {
+    expect(compose.services).toHaveProperty(other);
+    expect(condition).toBe("service_healthy");
+  }
+});
+
+test("Kafka is set as the local one is, and as old", () => {
+  // What differs is where it listens and keeps its data.
+  const places = /LISTENER|VOTERS|LOG_DIRS|HEAP/;
+  const local = kafkaSettings({ data: "/", port: 1, controllerPort: 2 })
+    .trim()
+    .split("\n")
+    .map((line) => line.split("=") as [string, string])
+    .map(([name, value]) => [`KAFKA_${name.toUpperCase().replaceAll(".", "_")}`, value] as const);
+  const same = (entries: readonly (readonly [string, string])[]) =>
+    Object.fromEntries(entries.filter(([name]) => !places.test(name)));
+  const kafka = compose.services["kafka"];
+  expect(same(Object.entries(kafka?.environment ?? {}))).toEqual(same(local));
+  const pom = fs.readFileSync(path.join(__dirname, "services/kafka/pom.xml"), "utf8");
+  expect(kafka?.image).toBe(`apache/kafka:${/<kafka\.version>(.*?)</.exec(pom)?.[1]}`);
+});

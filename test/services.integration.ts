@@ -1,0 +1,214 @@
+// The local servers themselves: started from nothing, used by clients, killed, started again with their data, stopped.
+import { execFile } from "node:child_process";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import net from "node:net";
+import path from "node:path";
+import { promisify } from "node:util";
+import { Kafka, logLevel, Partitioners } from "kafkajs";
+import { Client } from "pg";
+import { freePort } from "../infra/services/ports";
+import { identityOf } from "../infra/services/process-identity";
+import {
+  killService,
+  restartService,
+  serviceStatus,
+  startServices,
+  stopServices,
+  type RunningService,
+  type ServiceStatus,
+} from "../infra/services/services";
+
+const root = path.resolve(__dirname, "..");
+// Not the developer's own servers. Inside the repository, since a user that root steps down to may not enter every place.
+const directory = path.join(root, ".services", "integration-test");
+const options = { directory };
+const names = ["kafka", "postgres"] as const;
+let services: Record<(typeof names)[number], RunningService>;
+
+/** The command as a process of its own: what it starts has to outlive it. */
+async function run(...words: string[]): Promise<string> {
+  const args = ["--import", "tsx", "infra/services/main.ts", ...words];
+  const env = { ...process.env, BEAMLINE_SERVICES_DIR: directory };
+  return (await promisify(execFile)(process.execPath, args, { cwd: root, env })).stdout;
+}
+
+const state = async (name: (typeof names)[number]): Promise<string | undefined> =>
+  (await serviceStatus([name], options))[0]?.state;
+
+function kafkaClient(): Kafka {
+  const retry = { retries: 5, initialRetryTime: 100 };
+  return new Kafka({ brokers: [new URL(services.kafka.url).host], logLevel: logLevel.NOTHING, retry });
+}
+
+/** Writes numbers to a topic. */
+async function produce(topic: string, numbers: readonly number[]): Promise<void> {
+  const producer = kafkaClient().producer({ createPartitioner: Partitioners.DefaultPartitioner });
+  await producer.connect();
+  await producer.send({ topic, messages: numbers.map((number) => ({ value: String(number), timestamp: "1000" })) });
+  await producer.disconnect();
+}
+
+/** Reads so many numbers from a topic's start, as a new member of a new group. */
+async function consume(topic: string, count: number, groupId: string): Promise<number[]> {
+  const consumer = kafkaClient().consumer({ groupId, maxWaitTimeInMs: 100 });
+  await consumer.connect();
+  await consumer.subscribe({ topic, fromBeginning: true });
+  const numbers: number[] = [];
+  await new Promise<void>((resolve, reject) => {
+    consumer
+      .run({
+        eachMessage: ({ message }) => {
+          if (numbers.push(Number(message.value)) === count) resolve();
+          return Promise.resolve();
+        },
+      })
+      .catch(reject);
+  });
+  await consumer.disconnect();
+  return numbers.sort((a, b) => a - b);
+}
+
+async function query(sql: string): Promise<unknown[]> {
+  const client = new Client({ connectionString: services.postgres.url });
+  await client.connect();
+  try {
+    return (await client.query<Record<string, unknown>>(sql)).rows;
+  } finally {
+    await client.end();
+  }
+}
+
+beforeAll(async () => {
+  // What an interrupted run of this test left.
+  await stopServices(names, { ...options, data: true });
+});
+
+afterAll(async () => {
+  await stopServices(names, { ...options, data: true });
+  rmSync(directory, { recursive: true, force: true });
+});
+
+test("up, by a process that ends: both are ready, on the given ports", async () => {
+  const ports = { kafka: await freePort(), postgres: await freePort() };
+  await run("up", "--port", `kafka=${ports.kafka}`, "--port", `postgres=${ports.postgres}`);
+  const status = JSON.parse(await run("status", "--json")) as ServiceStatus[];
+  expect(status).toEqual([
+    expect.objectContaining({ name: "kafka", url: `kafka://127.0.0.1:${ports.kafka}`, ready: true, state: "ready" }),
+    expect.objectContaining({
+      name: "postgres",
+      url: `postgres://beamline@127.0.0.1:${ports.postgres}/beamline`,
+      ready: true,
+      state: "ready",
+    }),
+  ]);
+  for (const { pid } of status) expect(identityOf(pid ?? 0)).not.toBeNull();
+
+  // Up already, and two at once: the same servers.
+  const [first, second] = await Promise.all([startServices(names, options), startServices(names, options)]);
+  services = first;
+  expect(Object.values(first)).toMatchObject(status.map(({ pid, port }) => ({ pid, port, wasUp: true })));
+  expect(second).toMatchObject({ kafka: { pid: first.kafka.pid }, postgres: { pid: first.postgres.pid } });
+});
+
+test("they can be reached from this machine only", async () => {
+  const elsewhere = "127.0.0.2";
+  for (const { port } of Object.values(services)) {
+    const refused = await new Promise<boolean>((resolve) => {
+      const socket = net.connect(port, elsewhere, () => resolve(false));
+      socket.once("error", () => resolve(true));
+      socket.unref();
+    });
+    expect(refused).toBe(true);
+  }
+});
+
+test("Kafka takes and gives records, old ones too, and knows only topics that were created", async () => {
+  const admin = kafkaClient().admin();
+  await admin.connect();
+  await admin.createTopics({ topics: [{ topic: "numbers", numPartitions: 4 }] });
+  await admin.disconnect();
+  await produce("numbers", [1, 2, 3]);
+  expect(await consume("numbers", 3, "first")).toEqual([1, 2, 3]);
+  await expect(produce("nowhere", [1])).rejects.toThrow("does not host this topic-partition");
+});
+
+test("Postgres answers in UTC and UTF-8", async () => {
+  await query("create table numbers (number int primary key)");
+  await query("insert into numbers values (1), (2)");
+  expect(await query("select sum(number)::int as sum, current_setting('timezone') as zone from numbers")).toEqual([
+    { sum: 3, zone: "UTC" },
+  ]);
+  expect(await query("show server_encoding")).toEqual([{ server_encoding: "UTF8" }]);
+});
+
+test.each(names)("%s killed: status says so, and up brings it back with its data on its port", async (name) => {
+  const before = services[name];
+  await killService(name, options);
+  expect(await serviceStatus([name], options)).toEqual([
+    { name, url: before.url, port: before.port, pid: null, ready: false, state: "crashed", log: before.log },
+  ]);
+  await expect(killService(name, options)).rejects.toThrow(`${name} is not running, so it cannot be killed`);
+  services = { ...services, ...(await startServices([name], options)) };
+  expect(services[name]).toMatchObject({ url: before.url, wasUp: false });
+  expect(services[name].pid).not.toBe(before.pid);
+});
+
+test("Postgres killed in the middle of work comes back at once", async () => {
+  const client = new Client({ connectionString: services.postgres.url });
+  client.on("error", () => undefined);
+  await client.connect();
+  // This child of the server is busy and does not see at once that its parent is gone.
+  const busy = client.query("select count(*) from generate_series(1, 20000000)").catch(() => undefined);
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  await killService("postgres", options);
+  services = { ...services, ...(await startServices(["postgres"], options)) };
+  await busy;
+  await client.end().catch(() => undefined);
+  expect(await query("select count(*)::int from numbers")).toEqual([{ count: 2 }]);
+});
+
+test("restarted: what was written is there", async () => {
+  services = { ...services, kafka: await restartService("kafka", options) };
+  expect(await consume("numbers", 3, "second")).toEqual([1, 2, 3]);
+  services = { ...services, postgres: await restartService("postgres", options) };
+  expect(await query("select count(*)::int from numbers")).toEqual([{ count: 2 }]);
+});
+
+test("a server that is there but does not answer is not ready", async () => {
+  process.kill(services.postgres.pid, "SIGSTOP");
+  expect(await state("postgres")).toBe("not ready");
+  process.kill(services.postgres.pid, "SIGCONT");
+  expect(await state("postgres")).toBe("ready");
+});
+
+test("a recorded pid that is somebody else's by now is neither shown nor ended", async () => {
+  await stopServices(["postgres"], options);
+  const file = path.join(directory, "postgres", "service.json");
+  const record = JSON.parse(readFileSync(file, "utf8")) as object;
+  writeFileSync(file, JSON.stringify({ ...record, process: { pid: process.pid, started: "before" } }));
+  expect(await state("postgres")).toBe("crashed");
+  await stopServices(["postgres"], options);
+  expect(await state("postgres")).toBe("stopped");
+});
+
+test("a start that fails shows the end of the log", async () => {
+  const file = path.join(directory, "postgres", "data", "postgresql.conf");
+  const settings = readFileSync(file, "utf8");
+  writeFileSync(file, `${settings}\nno_such_setting = 1\n`);
+  await expect(startServices(["postgres"], options)).rejects.toThrow(
+    /^postgres ended while it was starting\. The end of .*server\.log:\n.*unrecognized configuration parameter "no_such_setting"/s,
+  );
+  writeFileSync(file, settings);
+});
+
+test("down: nothing runs, the data stays; with --data it goes", async () => {
+  await startServices(names, options);
+  await run("down");
+  expect([await state("kafka"), await state("postgres")]).toEqual(["stopped", "stopped"]);
+  expect(existsSync(path.join(directory, "kafka", "data"))).toBe(true);
+  await run("down", "kafka", "--data");
+  expect([existsSync(path.join(directory, "kafka")), existsSync(path.join(directory, "postgres"))]).toEqual([
+    false,
+    true,
+  ]);
+});

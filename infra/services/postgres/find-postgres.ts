@@ -41,7 +41,7 @@ export async function findPostgres(
   const fitting = needed === null ? found[0] : found.find(({ version }) => version === needed);
   if (fitting !== undefined) return fitting;
   if (needed !== null && found.length > 0) {
-    const versions = found.map(({ version }) => version).join(", ");
+    const versions = [...new Set(found.map(({ version }) => version))].join(", ");
     throw new UsageError(
       `The data in ${data} is PostgreSQL ${needed}'s, and only ${versions} is installed: install ${needed}, or begin anew: npm run services -- down postgres --data`,
     );

@@ -38,7 +38,7 @@ export const postgres: ServerKind = {
         const settings = { cwd: directory, environment: settled, user };
         if (user !== null) {
           await chown(directory, user.uid, user.gid);
-          const { code } = await runProgram(programs.postgres, ["--version"], settings);
+          const { code } = await runProgram("/bin/sh", ["-c", 'cd "$1"', "sh", directory], { cwd: "/", user });
           if (code !== 0)
             throw new UsageError(
               `PostgreSQL does not run as root, and the user ${user.name} may not enter ${directory}: set BEAMLINE_SERVICES_DIR to a directory that all may enter`,

@@ -1,6 +1,9 @@
 import fc from "fast-check";
 import { rescale } from "../schema/decimal";
-import { Accumulation, compareIds, toUnits, type Fields } from "./accumulate";
+import { Accumulation } from "./accumulate";
+import { type Fields } from "./measure-states";
+import { compareIds } from "./order";
+import { toUnits } from "./units";
 import { avg, count, first, last, max, min, sum, sumProduct, vwap, type Measures } from "./measures";
 
 describe("the units of a quantity", () => {

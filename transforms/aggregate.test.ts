@@ -9,8 +9,12 @@ import {
   type RunContext,
 } from "../beam";
 import { TestPipeline, TestStream } from "../beam/testing";
-import { AddUp, aggregate, Gather, MAX_HELD, ToRow, type Plan } from "./aggregate";
-import { type Fields } from "./accumulate";
+import { AddUp } from "./add-up";
+import { aggregate } from "./aggregate";
+import { MAX_HELD, type Plan } from "./aggregate-plan";
+import { Gather } from "./gather";
+import { type Fields } from "./measure-states";
+import { ToRow } from "./to-row";
 import { count, first, last, sum } from "./measures";
 
 const T0 = Date.UTC(2026, 0, 1);

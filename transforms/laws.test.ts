@@ -3,8 +3,12 @@
 import fc from "fast-check";
 import { assign, fixed, sessions, sliding, type Bounds, type RunContext, type Windowing } from "../beam";
 import { TestPipeline } from "../beam/testing";
-import { type Fields } from "./accumulate";
-import { AddUp, aggregate, Gather, MAX_HELD, ToRow, type Part, type PartOutputs, type Plan } from "./aggregate";
+import { AddUp } from "./add-up";
+import { aggregate } from "./aggregate";
+import { MAX_HELD, type Part, type PartOutputs, type Plan } from "./aggregate-plan";
+import { Gather } from "./gather";
+import { type Fields } from "./measure-states";
+import { ToRow } from "./to-row";
 import { avg, count, first, last, max, min, sum, sumProduct, vwap, type Measures } from "./measures";
 
 interface Trade {

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { divide, formatDecimal, parseDecimal } from "../schema/decimal";
-import { Accumulation, type Fields } from "./accumulate";
+import { Accumulation } from "./accumulate";
+import { type Fields } from "./measure-states";
 import { avg, count, first, last, max, min, sum, sumProduct, vwap, type Measure } from "./measures";
 
 /** A row at a time, with an id. */

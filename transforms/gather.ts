@@ -1,0 +1,76 @@
+// The first half of an aggregate where duplicates cannot be told yet: on clusters, and in sessions.
+import { assign, register, type Bounds, type Count, type DoFn, type Emitters } from "../beam";
+import { keyOf, timeOf, type Candidate, type PartOutputs, type Plan } from "./aggregate-plan";
+import { type Id } from "./id-set";
+import { type Fields } from "./measure-states";
+
+/** Gathers the measured fields of rows, for the duplicates among them to be found when they are grouped. */
+export class Gather implements DoFn<Fields, PartOutputs> {
+  readonly outputs = ["parts", "late"] as const;
+  private count?: Count;
+  private watermark = Number.NEGATIVE_INFINITY;
+  private gathered?: Map<string, { readonly key: string; readonly bounds: Bounds; readonly rows: Candidate[] }>;
+  private held = 0;
+  private came = 0;
+  private late = 0;
+
+  constructor(
+    readonly plan: Plan,
+    readonly maxHeld: number,
+    /** The fields that are measured. */
+    readonly fields: readonly string[],
+  ) {}
+
+  startBundle(count: Count): void {
+    this.count = count;
+    this.watermark = Number.NEGATIVE_INFINITY;
+    this.gathered = new Map();
+    this.held = 0;
+    this.came = this.late = 0;
+  }
+
+  process(row: Fields, emit: Emitters<PartOutputs>): void {
+    const { at, by, window, unique, lateness } = this.plan;
+    const time = timeOf(row, at);
+    const key = keyOf(row, by);
+    const candidate: Candidate = [
+      unique === null ? null : ((row[unique] ?? null) as Id | null),
+      time,
+      Object.fromEntries(this.fields.map((field) => [field, row[field]])),
+    ];
+    for (const bounds of assign(window, time)) {
+      this.came += 1;
+      if (bounds.end + lateness <= this.watermark) {
+        this.late += 1;
+        emit.late(row);
+        continue;
+      }
+      const place = `${bounds.start}|${key}`;
+      const gathered = this.gathered?.get(place);
+      if (gathered === undefined) this.gathered?.set(place, { key, bounds, rows: [candidate] });
+      else gathered.rows.push(candidate);
+      this.held += 1;
+    }
+    if (this.held > this.maxHeld) this.flush(emit);
+  }
+
+  onWatermark(watermark: number, emit: Emitters<PartOutputs>): void {
+    this.flush(emit);
+    this.watermark = watermark;
+  }
+
+  private flush(emit: Emitters<PartOutputs>): void {
+    for (const { key, bounds, rows } of this.gathered?.values() ?? []) emit.parts({ key, value: { rows } }, bounds);
+    this.gathered?.clear();
+    this.held = 0;
+    this.count?.("to aggregate", this.came);
+    this.count?.("late", this.late);
+    this.came = this.late = 0;
+  }
+
+  finishBundle(emit: Emitters<PartOutputs>): void {
+    this.flush(emit);
+  }
+}
+
+register("beamline/transforms/gather", { Gather });

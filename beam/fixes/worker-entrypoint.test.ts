@@ -62,7 +62,9 @@ describe("without the fix", () => {
   test("a project's modules are not found", () => {
     const options = JSON.stringify({ registered_node_modules: ["prices/functions.js"] });
     const main = require.resolve("apache-beam/worker/worker_main");
-    const args = [main, "--id=1", `--control_endpoint=${runner.address}`, `--options=${options}`];
+    // Without this the SDK's entrypoint does not get as far as that on Node 24.
+    const compat = ["--require", require.resolve("tsx/cjs"), "--require", require.resolve("../node-compat")];
+    const args = [...compat, main, "--id=1", `--control_endpoint=${runner.address}`, `--options=${options}`];
     const { status, stderr } = spawnSync(process.execPath, args, { cwd: projectDir, encoding: "utf8" });
     expect(status).toBe(1);
     expect(stderr).toContain("Unable to require module 'prices/functions.js'");

@@ -49,7 +49,7 @@ test("the new pipeline's test passes there", () => {
 });
 
 test("the new pipeline compiles there", () => {
-  expect(run(npx, ["--no", "tsc", "-p", "."])).toEqual({ code: 0, stdout: "" });
+  expect(run(process.execPath, ["node_modules/typescript/bin/tsc", "-p", "."])).toEqual({ code: 0, stdout: "" });
 });
 
 test("the new pipeline runs there", () => {

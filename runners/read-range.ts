@@ -1,15 +1,16 @@
 // Reading planned ranges, the same transform on every runner: Create(ranges) → asynchronous read.
-import { create, named, read, register, type PCollection, type Reader, type Root } from "../beam";
+import { create, named, read, register, runContextOf, type PCollection, type Reader, type Root } from "../beam";
 import { connectorOf } from "../io/registry";
 import { RunError } from "../schema/errors";
 import { type Range, type SourceRecord } from "../schema/record";
 
-// Set by a runner in this process when the run is to end early; a worker elsewhere never sees it.
-let stopped: AbortSignal | null = null;
+// Which batches of this process end early, and on which signal, by the batch's name. A worker elsewhere never sees it.
+const signals = new Map<string, AbortSignal>();
 
-/** Reading stops, with the signal's reason, when `signal` says so. */
-export function stopReadingOn(signal: AbortSignal | null): void {
-  stopped = signal;
+/** Reading of a batch stops, with the signal's reason, when `signal` says so; until the returned function is called. */
+export function stopReadingOn(batch: string, signal: AbortSignal): () => void {
+  signals.set(batch, signal);
+  return () => void signals.delete(batch);
 }
 
 export class ReadRange implements Reader<Range, SourceRecord> {
@@ -17,11 +18,13 @@ export class ReadRange implements Reader<Range, SourceRecord> {
   readonly concurrency = 1;
   readonly counter = "read";
 
+  constructor(readonly batch: string) {}
+
   async *read(range: Range): AsyncIterable<SourceRecord[]> {
     const { source } = connectorOf({ scheme: range.connector, path: "", options: {} });
     if (source === undefined) throw new RunError(`${range.connector} has a range to read, but is no source`);
     for await (const records of source.read(range)) {
-      stopped?.throwIfAborted();
+      signals.get(this.batch)?.throwIfAborted();
       yield records;
     }
   }
@@ -30,7 +33,7 @@ export class ReadRange implements Reader<Range, SourceRecord> {
 /** The records of an input's ranges. */
 export function readRanges(root: Root, input: string, ranges: readonly Range[]): PCollection<SourceRecord> {
   const transform = named(`read ${input}`, (start: Root) =>
-    start.apply(create(ranges, "ranges")).apply(read("range", new ReadRange())),
+    start.apply(create(ranges, "ranges")).apply(read("range", new ReadRange(runContextOf(start).batch))),
   );
   return root.apply(transform);
 }

@@ -38,8 +38,8 @@ export async function runBatch(request: RunRequest): Promise<Report & { readonly
     tasting.taste(name, table, rows),
   );
   const stopWatching = watchProgress(request.onProgress);
+  const stopListening = request.signal === undefined ? () => {} : stopReadingOn(plan.batch, request.signal);
   try {
-    stopReadingOn(request.signal ?? null);
     const context: RunContext = {
       pipeline: pipeline.name,
       version: pipeline.version,
@@ -77,7 +77,7 @@ export async function runBatch(request: RunRequest): Promise<Report & { readonly
     throw error;
   } finally {
     stopWatching();
-    stopReadingOn(null);
+    stopListening();
   }
 }
 

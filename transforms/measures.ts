@@ -1,6 +1,6 @@
 // What `aggregate` can measure. A measure is plain data; how it adds up is in accumulate.ts. To add one: say here how it
 // is written and typed, and there which bases it needs and how its result is made of them.
-import { type Decimal } from "../schema/decimal";
+import { DEFAULT_SCALE, type Decimal } from "../schema/decimal";
 
 /** Something that has an exact sum and an order: decimal text, or a number. */
 export type Quantity = Decimal | number | null | undefined;
@@ -37,7 +37,6 @@ interface Options {
   readonly scale?: number;
 }
 
-const DEFAULT_SCALE = 8;
 const scaleOf = (options?: Options) => options?.scale ?? DEFAULT_SCALE;
 
 /** How many rows. */

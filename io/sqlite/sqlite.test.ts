@@ -9,7 +9,6 @@ import { parseAddress } from "../address";
 import { type Batch, type OpenTarget, type Output } from "../connector";
 import { openDatabase } from "./database";
 import { explain } from "./failures";
-import { firstRows } from "./preview";
 import { quoteName } from "./shape";
 import { sqlite } from "./sqlite";
 import { SqliteTarget } from "./target";
@@ -56,17 +55,20 @@ async function run(rows: Record<string, Row[]>, options: Partial<Batch> = {}, ou
   await target.commit();
 }
 
-function query(sql: string): unknown[] {
-  const database = openDatabase(file());
+function select(sql: string, of = file()): Record<string, unknown>[] {
+  const database = openDatabase(of);
   try {
     return database
       .prepare(sql)
       .all([])
-      .map((row) => Object.values(row));
+      .map((row) => ({ ...row }));
   } finally {
     database.close();
   }
 }
+
+const query = (sql: string): unknown[] => select(sql).map((row) => Object.values(row));
+const rowsOf = (table: string, of = file()) => select(`SELECT * FROM ${quoteName(table)}`, of);
 
 /** Everything in the file: what is in it, and every row of every table. */
 function dump(): unknown[] {
@@ -165,9 +167,9 @@ describe("rows in SQLite", () => {
     const row = Object.fromEntries(names.map((name) => [name, name === "ü 😀" ? "1.5" : `value of ${name}`]));
     await run({ candles: [candle("A")] });
     for (let times = 0; times < 2; times += 1) await run({ o: [row] }, {}, [output]);
-    expect(firstRows(file(), output.table.name, 10)).toEqual([row]);
-    expect(firstRows(file(), `${output.table.name}_numeric`, 10)).toEqual([{ ...row, "ü 😀": 1.5 }]);
-    expect(firstRows(file(), "candles", 10)).toHaveLength(1);
+    expect(rowsOf(output.table.name)).toEqual([row]);
+    expect(rowsOf(`${output.table.name}_numeric`)).toEqual([{ ...row, "ü 😀": 1.5 }]);
+    expect(rowsOf("candles")).toHaveLength(1);
   });
 
   it("go through an address, into a directory that is made", async () => {
@@ -183,7 +185,7 @@ describe("rows in SQLite", () => {
       (name) => readFileSync(scratch("new ü", "deep", name)).length > 0 && !name.endsWith("-shm"),
     );
     expect(sizes).toEqual(["a?b#c%20.db"]);
-    expect(firstRows(scratch("new ü", "deep", "a?b#c%20.db"), "candles", 1)).toHaveLength(1);
+    expect(rowsOf("candles", scratch("new ü", "deep", "a?b#c%20.db"))).toHaveLength(1);
   });
 
   it("do not hold up others for long", async () => {
@@ -504,20 +506,5 @@ describe("a database that cannot be written, in one sentence", () => {
     ["sqlite:app.db?mode=wal", /has the option “mode”, but sqlite: takes none/],
   ])("the address %s", async (uri, message) => {
     await expect(sqlite.sink?.open(parseAddress(uri), [candles], batch)).rejects.toThrow(message);
-  });
-});
-
-describe("the first rows", () => {
-  it("are few, as plain objects", async () => {
-    await run({ candles: [candle("B"), candle("A"), candle("C")] });
-    expect(firstRows(file(), "candles", 2)).toEqual([
-      { symbol: "A", start: "1970-01-01T00:00:00.000Z", volume: "1.5", count: 1 },
-      { symbol: "B", start: "1970-01-01T00:00:00.000Z", volume: "1.5", count: 1 },
-    ]);
-  });
-
-  it("are not looked for where nothing is", () => {
-    expect(() => firstRows(scratch("no.db"), "t", 1)).toThrow(/no\.db does not exist$/);
-    expect(existsSync(scratch("no.db"))).toBe(false);
   });
 });

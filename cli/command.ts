@@ -149,10 +149,10 @@ async function run(pipeline: Pipeline, said: Said): Promise<number> {
   const progress = new Progress();
   let runner: string | null = null;
   try {
-    const environment = { ...dotEnv(), ...process.env };
-    const options = readParameters(RunOptions, said, environment);
+    readDotEnv();
+    const options = readParameters(RunOptions, said, process.env);
     runner = options.runner;
-    const params = readParameters(pipeline.params, said, environment);
+    const params = readParameters(pipeline.params, said, process.env);
     const outputs = outputAddresses(pipeline, options.to);
     const report = await runBatch({
       pipeline,
@@ -211,10 +211,11 @@ function stopOnSignals(stop: AbortController): () => void {
   return () => listeners.forEach((stopListening) => stopListening());
 }
 
-function dotEnv(): Record<string, string | undefined> {
-  if (!fs.existsSync(".env")) return {};
+/** The file's settings become the environment's, where connectors look for secrets; what is set already wins. */
+function readDotEnv(): void {
+  if (!fs.existsSync(".env")) return;
   try {
-    return parseEnv(fs.readFileSync(".env", "utf8"));
+    for (const [name, value] of Object.entries(parseEnv(fs.readFileSync(".env", "utf8")))) process.env[name] ??= value;
   } catch (error) {
     throw new UsageError(`.env cannot be read: ${messageOf(error)}`);
   }

@@ -12,19 +12,74 @@ export interface Address {
   readonly options: Readonly<Record<string, string>>;
 }
 
+/** What of a source a bounded run reads. Times in milliseconds; null: no limit on that side. */
+export interface Stretch {
+  /** By the time of the record where the source knows one (Kafka's timestamps); a source that knows none ignores it. */
+  readonly since: number | null;
+  readonly until: number | null;
+}
+
+export const EVERYTHING: Stretch = { since: null, until: null };
+
 export interface SourceConnector {
   /** What lies there now, cut into ranges. Changes nothing. Throws a UsageError when nothing is there. */
-  plan(address: Address): Promise<Range[]>;
-  /** The records of one range, in order, some at a time. */
-  read(range: Range): AsyncIterable<SourceRecord[]>;
+  plan(address: Address, stretch: Stretch): Promise<Range[]>;
+  /** The records of one range, in order, some at a time. It ends early, by throwing the reason, when the signal says so. */
+  read(range: Range, signal?: AbortSignal): AsyncIterable<SourceRecord[]>;
+  /** Opens a source that goes on, for a job. Absent where a source has an end. */
+  follow?(address: Address, job: string): Promise<Followed>;
+  /** The records of a source that gives each of them once and never again; they go through an inbox. */
+  flow?(address: Address, signal: AbortSignal): AsyncIterable<readonly SourceRecord[]>;
+}
+
+/** One part of a source that grows at its end: a partition, a file. */
+export interface Part {
+  /** As in the records that are read of it. */
+  readonly source: string;
+  /** The first position that is still there. */
+  readonly first: number;
+  /** The position behind the last one that may be read now (in Kafka the last stable offset). */
+  readonly end: number;
+}
+
+/** Where a job that has read nothing yet begins. */
+export type StartAt = "earliest" | "latest" | { readonly since: number };
+
+/** A source that goes on. What it gives is asked for again and again; what was read of it, the job keeps. */
+export interface Followed {
+  /** What there is now: all parts, new ones too. */
+  look(): Promise<readonly Part[]>;
+  /** Where to begin in a part. */
+  start(part: Part, at: StartAt): Promise<number>;
+  /** A range from `from` on, to the part's end at most, of about `most` records at most. Its `to` is never null. */
+  cut(part: Part, from: number, most: number): Promise<Range>;
+  /** Told after each commit the next position of each part, for tools that show the lag. Never read back. */
+  committed?(next: ReadonlyMap<string, number>): Promise<void>;
+  /** Whether the other side remembers that this job read there before. */
+  knowsJob?(): Promise<boolean>;
+  close(): Promise<void>;
 }
 
 /** One batch: what is being run, and over which ranges. */
 export interface Batch {
   readonly job: string;
   readonly pipeline: string;
+  /** Never the same for two batches that are to be kept both. */
   readonly id: string;
   readonly ranges: readonly Range[];
+  /** Of a batch that is planned durably and run again after a crash until it is committed; null for a run on its own. */
+  readonly turn: Turn | null;
+}
+
+/**
+ * A target that can, records (job, output, batch, epoch) with the rows: it skips a batch that it has, and refuses one of
+ * an epoch below that on record, because then another process has taken the job over.
+ */
+export interface Turn {
+  /** 1, 2, … within the job. */
+  readonly number: number;
+  /** Goes up with every process that takes the job over. */
+  readonly epoch: number;
 }
 
 /** An output of the pipeline that goes to this target. */
@@ -49,6 +104,11 @@ export interface OpenTarget {
 export interface SinkConnector {
   /** In a few words, what happens to rows when a batch is run again. */
   readonly delivery: string;
+  /**
+   * Which rows of an aggregate it wants in a job that goes on. "update": a window's full row again whenever it changed,
+   * since a row replaces that of its key; "final": once, when nothing more can come.
+   */
+  readonly wants: "update" | "final";
   /** One text for the place that an address means, however it is written. Outputs of one place are opened together. */
   place(address: Address): string;
   open(address: Address, outputs: readonly Output[], batch: Batch): Promise<OpenTarget>;

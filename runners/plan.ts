@@ -1,6 +1,7 @@
 // A plan says what a batch reads, before it reads anything: ranges by input, and a name that follows from them.
 import { createHash } from "node:crypto";
 import { canonicalJson } from "../beam";
+import { EVERYTHING } from "../io/connector";
 import { sourceOf } from "../io/registry";
 import { type Range } from "../schema/record";
 import { type InputAddress } from "./addresses";
@@ -21,7 +22,7 @@ export async function planAll(
 ): Promise<Plan> {
   const ranges: Record<string, Range[]> = {};
   for (const [name, { address, as }] of Object.entries(inputs)) {
-    const planned = await sourceOf(address).plan(address);
+    const planned = await sourceOf(address).plan(address, EVERYTHING);
     ranges[name] = as === null ? planned : planned.map((range) => ({ ...range, source: as }));
   }
   const covered = Object.entries(ranges).map(([name, planned]) => ({

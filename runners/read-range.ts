@@ -23,8 +23,9 @@ export class ReadRange implements Reader<Range, SourceRecord> {
   async *read(range: Range): AsyncIterable<SourceRecord[]> {
     const { source } = connectorOf({ scheme: range.connector, path: "", options: {} });
     if (source === undefined) throw new RunError(`${range.connector} has a range to read, but is no source`);
-    for await (const records of source.read(range)) {
-      signals.get(this.batch)?.throwIfAborted();
+    const signal = signals.get(this.batch);
+    for await (const records of source.read(range, signal)) {
+      signal?.throwIfAborted();
       yield records;
     }
   }

@@ -7,7 +7,12 @@ export class UsageError extends Error {
 
 /** A run that could not be finished for a reason outside the code: a missing file, a full disk, a server that is down. */
 export class RunError extends Error {
-  override readonly name = "RunError";
+  override readonly name: string = "RunError";
+}
+
+/** Something outside does not answer, or not now. The same again may go well: a job that goes on waits and tries. */
+export class UnavailableError extends RunError {
+  override readonly name = "UnavailableError";
 }
 
 /** The message of whatever was thrown. */

@@ -21,6 +21,7 @@ const openTargets = new Set<string>();
 
 export const fileSink: SinkConnector = {
   delivery: "the file is replaced as a whole when the batch is complete",
+  wants: "final",
   place: (address) => localPath(address.path),
   open: openFiles,
 };

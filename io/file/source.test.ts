@@ -6,10 +6,11 @@ import { RunError, UsageError } from "../../schema/errors";
 import { type Range, type SourceRecord } from "../../schema/record";
 import { asOrdinaryUser, scratchDirectory } from "../../test/scratch";
 import { parseAddress } from "../address";
+import { EVERYTHING } from "../connector";
 import { fileSource, readRange } from "./source";
 
 const scratch = scratchDirectory();
-const plan = (uri: string): Promise<Range[]> => fileSource.plan(parseAddress(uri));
+const plan = (uri: string): Promise<Range[]> => fileSource.plan(parseAddress(uri), EVERYTHING);
 
 function put(name: string, content: string | Uint8Array): string {
   mkdirSync(path.dirname(scratch(name)), { recursive: true });

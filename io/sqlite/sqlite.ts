@@ -8,6 +8,7 @@ export const sqlite: Connector = {
   name: "sqlite",
   sink: {
     delivery: "rows replace the row of their key, all outputs in one transaction",
+    wants: "update",
     place: (address) => localPath(address.path),
     async open(address, outputs, batch) {
       if (address.path === "") throw new UsageError("“sqlite:” needs a file behind it, such as sqlite:data/app.db");

@@ -8,6 +8,7 @@ import { ndjsonOf } from "../row-text";
 export function printTo(stream: Writable): SinkConnector {
   return {
     delivery: "append: the rows of a batch that is run again are printed again",
+    wants: "final",
     place: () => "",
     async open(address, outputs) {
       if (address.path !== "" || Object.keys(address.options).length > 0) {

@@ -10,6 +10,7 @@ import { HOST, type ServerKind } from "../server-kind";
 import { fetchJars, hasJars, jarsDirectory } from "./jars";
 import { findJava, findMaven } from "./java";
 import { probeKafka } from "./probe";
+import { proxiedListener } from "./proxied-listener";
 import { kafkaSettings } from "./settings";
 
 export const kafka: ServerKind = {
@@ -26,6 +27,7 @@ export const kafka: ServerKind = {
     const jars = jarsDirectory(environment);
     const maven = hasJars(jars) ? null : findMaven(environment);
     const classPath = path.join(jars, "*");
+    const proxied = proxiedListener(environment);
     return {
       fetch: async ({ say }) => {
         if (maven !== null) await fetchJars(maven, jars, environment, say);
@@ -45,7 +47,7 @@ export const kafka: ServerKind = {
 
       async command({ directory, data }, port) {
         const settings = path.join(directory, "server.properties");
-        await writeFile(settings, kafkaSettings({ data, port, controllerPort: await freePort() }));
+        await writeFile(settings, kafkaSettings({ data, port, controllerPort: await freePort(), proxied }));
         const memory = ["-Xms128m", "-Xmx512m", "-XX:+ExitOnOutOfMemoryError"];
         const args = [...memory, "-Djava.awt.headless=true", ...logging, "-cp", classPath, "kafka.Kafka", settings];
         return { program: java, args, environment, user: null };

@@ -1,22 +1,33 @@
 // The broker's settings: one node that is broker and controller, on this machine only, keeping what it is given.
 import { HOST } from "../server-kind";
+import { type ProxiedListener } from "./proxied-listener";
 
 export interface KafkaPlace {
   readonly data: string;
   readonly port: number;
   readonly controllerPort: number;
+  /** One more way to it, for tests. */
+  readonly proxied?: ProxiedListener | null;
 }
 
 /** The text of server.properties. */
-export function kafkaSettings({ data, port, controllerPort }: KafkaPlace): string {
+export function kafkaSettings({ data, port, controllerPort, proxied = null }: KafkaPlace): string {
+  const listeners = [
+    { name: "PLAINTEXT", port, advertised: port },
+    ...(proxied === null ? [] : [{ name: "PROXIED", ...proxied }]),
+  ];
   const settings = {
     "process.roles": "broker,controller",
     "node.id": 1,
     "controller.quorum.voters": `1@${HOST}:${controllerPort}`,
     "controller.listener.names": "CONTROLLER",
-    listeners: `PLAINTEXT://${HOST}:${port},CONTROLLER://${HOST}:${controllerPort}`,
-    "advertised.listeners": `PLAINTEXT://${HOST}:${port}`,
-    "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+    listeners: [...listeners, { name: "CONTROLLER", port: controllerPort }]
+      .map(({ name, port }) => `${name}://${HOST}:${port}`)
+      .join(","),
+    "advertised.listeners": listeners.map(({ name, advertised }) => `${name}://${HOST}:${advertised}`).join(","),
+    "listener.security.protocol.map": [...listeners, { name: "CONTROLLER" }]
+      .map(({ name }) => `${name}:PLAINTEXT`)
+      .join(","),
     "log.dirs": data,
     "num.partitions": 4,
     // A topic that nobody created is a mistake in a name, and should be seen.

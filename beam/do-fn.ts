@@ -18,6 +18,12 @@ export interface Bounds {
   readonly end: number;
 }
 
+/** A window, and which of its panes it is. */
+export interface BoundsAndPane extends Bounds {
+  /** "early": more may come; "on time": the last word on the window; "late": a change behind the last word. */
+  readonly pane?: "early" | "on time" | "late";
+}
+
 /** Where the element at hand lies. All times in milliseconds. */
 export interface Place extends Bounds {
   readonly timestamp: number;
@@ -28,7 +34,7 @@ export interface Place extends Bounds {
  * Sends a value to an output: to where the element at hand lies, to a window, or to an event time. In finishBundle and
  * onWatermark no element is at hand: without a window the value goes to the global one.
  */
-export type Emit<T> = (value: T, to?: Bounds | { readonly timestamp: number }) => void;
+export type Emit<T> = (value: T, to?: BoundsAndPane | { readonly timestamp: number }) => void;
 
 export type Emitters<Outputs> = { readonly [Name in keyof Outputs]: Emit<Outputs[Name]> };
 
@@ -97,7 +103,7 @@ class DoFnOperator {
         to === undefined
           ? receiver.receive({ value, windows, pane, timestamp })
           : "end" in to
-            ? receiver.receive(inWindow(value, to, pane))
+            ? receiver.receive(inWindow(value, to, to.pane === undefined ? pane : PANES[to.pane]))
             : receiver.receive({ value, windows, pane, timestamp: instantOf(to.timestamp) });
       if (done !== null) this.pending.push(droppable(done));
     };
@@ -139,6 +145,21 @@ function inWindow(value: unknown, { start, end }: Bounds, pane: sdk.WindowedValu
   const window = windowOf(start, end);
   return { value, windows: [window], pane, timestamp: window.maxTimestamp() };
 }
+
+const pane = (timing: sdk.WindowedValue["pane"]["timing"], index: number, isLast: boolean): sdk.WindowedValue["pane"] => ({
+  timing,
+  index,
+  onTimeIndex: timing === values.Timing.EARLY ? -1 : index,
+  isFirst: false,
+  isLast,
+});
+
+/** Beam counts the panes of a window; here a job that goes on has only to tell the last word from the others. */
+const PANES = {
+  early: pane(values.Timing.EARLY, 1, false),
+  "on time": pane(values.Timing.ON_TIME, 1, true),
+  late: pane(values.Timing.LATE, 2, false),
+} as const;
 
 function instantOf(time: number): Long {
   if (Number.isFinite(time)) return Long.fromNumber(time);

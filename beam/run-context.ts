@@ -27,6 +27,8 @@ export interface RunContext {
    * grouping every record with its window (clusters).
    */
   readonly duplicates: "in order" | "grouped";
+  /** Whether aggregates go on from what earlier batches left, in the memory that the runner gives them. */
+  readonly goesOn: boolean;
 }
 
 export const defaultContext: RunContext = {
@@ -39,6 +41,7 @@ export const defaultContext: RunContext = {
   deadLetterLimit: { share: 1, consecutive: Number.MAX_SAFE_INTEGER, sample: 0 },
   maxRecordBytes: 1024 * 1024,
   duplicates: "in order",
+  goesOn: false,
 };
 
 // By the SDK's pipeline object, which every collection of a graph knows.

@@ -16,6 +16,8 @@ export interface SourceRecord {
   readonly headers: Readonly<Record<string, string>> | null;
   /** The columns by name, when the source's format has them (CSV). */
   readonly fields: Readonly<Record<string, string>> | null;
+  /** Which time it is tried, where it was tried before: it is a dead letter that is replayed. */
+  readonly attempt?: number;
 }
 
 /** A stretch of a source that is read as one piece: from `from` up to, not including, `to` (null: to its end). */

@@ -14,6 +14,8 @@ import {
 } from "../beam";
 import { AddUp } from "./add-up";
 import { MAX_HELD, type PartOutputs, type Plan } from "./aggregate-plan";
+import { noteAggregate } from "./aggregates-of";
+import { GoOn } from "./go-on";
 import { Gather } from "./gather";
 import { type Id } from "./id-set";
 import { type Fields } from "./measure-states";
@@ -73,8 +75,11 @@ export function aggregate<
   const plan: Plan = { by, at, window, lateness, unique, measures };
   const name = spec.name ?? `aggregate by ${by.join(", ")}`;
   const transform = named(name, (input: PCollection<Fields>): PCollection<Fields> => {
+    const context = runContextOf(input);
+    noteAggregate(context, { name, plan });
+    if (context.goesOn) return input.apply(perElement("go on", new GoOn(name, plan))).rows;
     // Sessions join after the fact, so only the whole session can tell what is a duplicate in it.
-    const grouped = unique !== null && (window.kind === "sessions" || runContextOf(input).duplicates === "grouped");
+    const grouped = unique !== null && (window.kind === "sessions" || context.duplicates === "grouped");
     const fields = [...new Set(Object.values(measures).flatMap((measure: Measure) => measure.fields))];
     const partial: DoFn<Fields, PartOutputs> = grouped ? new Gather(plan, MAX_HELD, fields) : new AddUp(plan, MAX_HELD);
     const shapes = { parts: keyedInto(window, lateness) };

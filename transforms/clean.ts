@@ -16,6 +16,7 @@ import {
 import { messageOf } from "../schema/errors";
 import { sizeOf, type Raw, type SourceRecord } from "../schema/record";
 import { DeadLetterGuard, type DeadLetter } from "./dead-letter";
+import { currentMemory, type Memory } from "./memory";
 import { type FirstStep, type Step, type StepContext, type StepFunction, type StepResult } from "./step";
 
 export interface Cleaned<T> {
@@ -39,6 +40,7 @@ export class Clean implements DoFn<SourceRecord, Outputs> {
   private dead = 0;
   private dropped = 0;
   private current?: { batchTime: number; record: SourceRecord };
+  private memory?: Memory | null;
 
   constructor(
     readonly transform: string,
@@ -56,10 +58,12 @@ export class Clean implements DoFn<SourceRecord, Outputs> {
     this.guards = new Map();
     this.guarded = undefined;
     this.count = count;
+    this.memory = currentMemory();
     this.ok = this.dead = this.dropped = 0;
   }
 
   process(record: SourceRecord, emit: Emitters<Outputs>): void {
+    if (this.memory != null) this.memory.record = record;
     if (record.source !== this.guarded) this.guardOf(record.source);
     const bytes = typeof record.value === "string" ? record.value.length : record.value.byteLength;
     // No character of a text takes more than three bytes: only a text that may be too long is measured.
@@ -100,10 +104,15 @@ export class Clean implements DoFn<SourceRecord, Outputs> {
       }
       return;
     }
+    emit.good(value);
+    if (this.memory?.refused === true) {
+      this.memory.refused = false;
+      this.bury(record, "aggregate", "window-closed", "its window is no longer kept: run a backfill over its time", emit);
+      return;
+    }
     this.ok += 1;
     if (this.ok >= REPORT_EVERY) this.report();
     this.guard?.passed();
-    emit.good(value);
   }
 
   /** Each source is judged by itself: a broken file among a hundred good ones is a broken file. */
@@ -118,8 +127,8 @@ export class Clean implements DoFn<SourceRecord, Outputs> {
 
   private bury(record: SourceRecord, step: string, reason: string, error: string, emit: Emitters<Outputs>): void {
     this.dead += 1;
-    const { job, pipeline, version, batch, attempt } = this.run;
-    const { source, position } = record;
+    const { job, pipeline, version, batch } = this.run;
+    const { source, position, attempt = this.run.attempt } = record;
     const value = detached(record.value);
     const key = record.key === null ? null : detached(record.key);
     emit.bad({ job, source, position, step, reason, error, value, key, pipeline, version, batch, attempt });

@@ -3,6 +3,12 @@
 
 export type Id = string | number;
 
+/** Ids as they are stored: ranges as from, to, from, to …, and the others one by one. */
+export interface FrozenIds {
+  readonly ranges: readonly number[];
+  readonly others: readonly Id[];
+}
+
 export class IdSet {
   // Ranges [from, to], both seen, in order, never touching each other.
   private readonly from: number[] = [];
@@ -41,6 +47,35 @@ export class IdSet {
       to.splice(at, 0, id);
     }
     return true;
+  }
+
+  freeze(): FrozenIds {
+    return { ranges: this.from.flatMap((from, at) => [from, this.to[at] as number]), others: [...(this.others ?? [])] };
+  }
+
+  /** All ids of several sets. */
+  static of(parts: readonly FrozenIds[]): IdSet {
+    const set = new IdSet();
+    const ranges: [from: number, to: number][] = [];
+    for (const part of parts) {
+      for (let at = 0; at < part.ranges.length; at += 2) {
+        ranges.push([part.ranges[at] as number, part.ranges[at + 1] as number]);
+      }
+      for (const id of part.others) set.addOther(id);
+    }
+    for (const [from, to] of ranges.sort((a, b) => a[0] - b[0])) {
+      const last = set.to.length - 1;
+      if (last >= 0 && from <= (set.to[last] as number) + 1) set.to[last] = Math.max(set.to[last] as number, to);
+      else {
+        set.from.push(from);
+        set.to.push(to);
+      }
+    }
+    return set;
+  }
+
+  get isEmpty(): boolean {
+    return this.from.length === 0 && (this.others?.size ?? 0) === 0;
   }
 
   /** How many ranges the whole numbers take. */

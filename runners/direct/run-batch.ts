@@ -54,6 +54,7 @@ export async function runBatch(request: RunRequest): Promise<Report & { readonly
       },
       maxRecordBytes: options["max-record-bytes"],
       duplicates: "in order",
+      goesOn: false,
     };
     const { graph, cleanedOnce } = build(pipeline, params, context, plan.ranges);
     const counters = await runDirect(graph);

@@ -1,0 +1,458 @@
+// What a job that goes on has durably, in one SQLite file: the plan that is under way, how far each source was read, the
+// watermark, and the accumulators of windows. A batch's part of it is committed in one transaction or not at all.
+import { randomBytes } from "node:crypto";
+import { existsSync } from "node:fs";
+import path from "node:path";
+import { makeDirectory } from "../../io/local-path";
+import { openDatabase, SqliteFailure, type Database, type Statement } from "../../io/sqlite/database";
+import { explain } from "../../io/sqlite/failures";
+import { RunError, UsageError } from "../../schema/errors";
+import { type Range } from "../../schema/record";
+import { type FrozenGroup } from "../../transforms/accumulate";
+import { type FrozenIds } from "../../transforms/id-set";
+
+/** Goes up when the file's tables change their meaning. */
+const FORMAT = 1;
+
+/** The last record that was read of a part: at the next start it must still be the same. */
+export interface LastRecord {
+  readonly position: number;
+  readonly timestamp: number | null;
+  readonly checksum: string;
+}
+
+/** How far one part of a source (a partition, a file) was read. */
+export interface Position {
+  readonly input: string;
+  readonly source: string;
+  /** The position of the next record. */
+  readonly next: number;
+  /** Up to where its event time is complete; null while nothing is known. */
+  readonly watermark: number | null;
+  readonly last: LastRecord | null;
+}
+
+/** One part of a source in a plan. */
+export interface PlannedPart {
+  readonly input: string;
+  readonly source: string;
+  readonly from: number;
+  readonly to: number;
+  /** Null when nothing of it is read in this batch. */
+  readonly range: Range | null;
+  /** At its end for so long that it holds no window back. */
+  readonly idle: boolean;
+}
+
+/** What one batch is to do. Written down before anything is read, so that a crash does the same again. */
+export interface StoredPlan {
+  readonly batch: number;
+  /** The one clock of the batch. */
+  readonly batchTime: number;
+  readonly parts: readonly PlannedPart[];
+  /** "flush" closes all windows; "replay" reads dead letters. */
+  readonly kind: "read" | "flush" | "replay";
+  /** Windows that begin before this are not known from their beginning. */
+  readonly wholeFrom: number | null;
+  /** Records that were gone before they could be read, and that the job was told to do without. */
+  readonly lost: number;
+}
+
+/** The accumulators of one window and key of one aggregate, and the ids that one batch added to them. */
+export interface StoredGroup {
+  readonly start: number;
+  readonly end: number;
+  readonly key: string;
+  readonly frozen: FrozenGroup;
+  readonly freshIds: FrozenIds | null;
+}
+
+export interface StoredAggregate {
+  readonly aggregate: string;
+  readonly groups: readonly StoredGroup[];
+  /** Sessions that were joined to another one. */
+  readonly gone: readonly { readonly start: number; readonly end: number; readonly key: string }[];
+  /** Windows that end up to this are closed now. */
+  readonly closedUpTo: number | null;
+  /** Closed windows that end before this are forgotten. */
+  readonly forgetBefore: number | null;
+}
+
+/** Sums over all batches, by name. */
+export type Totals = Readonly<Record<string, number>>;
+
+export interface BatchCommit {
+  readonly plan: StoredPlan;
+  readonly positions: readonly Position[];
+  readonly watermark: number | null;
+  readonly aggregates: readonly StoredAggregate[];
+  /** What this batch adds to the totals. */
+  readonly counts: Totals;
+  readonly seconds: number;
+}
+
+export interface CommittedBatch {
+  readonly batch: number;
+  readonly batchTime: number;
+  readonly records: number;
+  readonly seconds: number;
+}
+
+const TABLES = `
+  CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS plan (
+    batch INTEGER PRIMARY KEY, plan TEXT NOT NULL, committed INTEGER NOT NULL, batch_time INTEGER NOT NULL,
+    records INTEGER, seconds REAL
+  );
+  CREATE TABLE IF NOT EXISTS position (
+    input TEXT NOT NULL, source TEXT NOT NULL, next INTEGER NOT NULL, watermark INTEGER, last TEXT,
+    PRIMARY KEY (input, source)
+  ) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS accumulator (
+    aggregate TEXT NOT NULL, window_end INTEGER NOT NULL, window_start INTEGER NOT NULL, key TEXT NOT NULL,
+    value TEXT NOT NULL, closed INTEGER NOT NULL, PRIMARY KEY (aggregate, window_end, window_start, key)
+  ) WITHOUT ROWID;
+  CREATE INDEX IF NOT EXISTS accumulator_open ON accumulator (aggregate, window_end) WHERE closed = 0;
+  CREATE TABLE IF NOT EXISTS ids (
+    aggregate TEXT NOT NULL, window_end INTEGER NOT NULL, window_start INTEGER NOT NULL, key TEXT NOT NULL,
+    batch INTEGER NOT NULL, ids TEXT NOT NULL, PRIMARY KEY (aggregate, window_end, window_start, key, batch)
+  ) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS request (id INTEGER PRIMARY KEY, request TEXT NOT NULL, answer TEXT);
+`;
+
+export class JobState {
+  private readonly statements = new Map<string, Statement>();
+
+  protected constructor(
+    protected readonly database: Database,
+    private readonly lock: Database,
+    readonly file: string,
+    /** Whether there was no state before. */
+    readonly isNew: boolean,
+    /** Goes up with every process that takes the job over; targets refuse an older one. */
+    readonly epoch: number,
+    /** Another one after a reset: batches of before and after never have one name. */
+    readonly incarnation: string,
+  ) {}
+
+  /** Opens the state of a job, or begins it. One process at a time: a second one is refused. */
+  static async open(directory: string, job: string): Promise<JobState> {
+    checkJobName(job);
+    await makeDirectory(path.resolve(directory));
+    const file = stateFile(directory, job);
+    const lock = takeLock(path.join(directory, `${job}.lock`), job);
+    let database: Database | undefined;
+    try {
+      database = openDatabase(file);
+      database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000;");
+      database.exec(TABLES);
+      const started = begin(database, file);
+      return new this(database, lock, file, started.isNew, started.epoch, started.incarnation);
+    } catch (error) {
+      database?.close();
+      lock.close();
+      throw explainState(error, file);
+    }
+  }
+
+  /** Forgets all of a job, so that it begins anew. */
+  static async reset(directory: string, job: string): Promise<void> {
+    const state = await JobState.open(directory, job);
+    try {
+      state.inTransaction(() => {
+        for (const table of ["plan", "position", "accumulator", "ids", "request"]) state.run(`DELETE FROM ${table}`);
+        // The epoch stays: what an older process still has in hand must not be taken for newer than what comes.
+        state.run("DELETE FROM meta WHERE name NOT IN ('format', 'epoch')");
+      });
+    } finally {
+      state.close();
+    }
+  }
+
+  close(): void {
+    this.database.close();
+    this.lock.close();
+  }
+
+  /** The plan that was written down and not committed, if a crash left one. */
+  pending(): StoredPlan | null {
+    const [row] = this.all("SELECT plan FROM plan WHERE committed = 0");
+    return row === undefined ? null : (JSON.parse(row["plan"] as string) as StoredPlan);
+  }
+
+  /** The number of the last committed batch; 0 before the first. */
+  lastBatch(): number {
+    return Number(this.all("SELECT max(batch) AS batch FROM plan WHERE committed = 1")[0]?.["batch"] ?? 0);
+  }
+
+  /** Writes a plan down. There is one at a time: the one before must have been committed. */
+  begin(plan: StoredPlan): void {
+    this.run("INSERT INTO plan (batch, plan, committed, batch_time) VALUES (?, ?, 0, ?)", [
+      plan.batch,
+      JSON.stringify(plan),
+      plan.batchTime,
+    ]);
+  }
+
+  /** Changes the plan that is under way, before it is run. */
+  amend(plan: StoredPlan): void {
+    this.run("UPDATE plan SET plan = ? WHERE batch = ? AND committed = 0", [JSON.stringify(plan), plan.batch]);
+  }
+
+  watermark(): number | null {
+    const text = this.meta("watermark");
+    return text === null ? null : Number(text);
+  }
+
+  positions(): Position[] {
+    return this.all("SELECT input, source, next, watermark, last FROM position ORDER BY input, source").map(
+      ({ input, source, next, watermark, last }) => ({
+        input: String(input),
+        source: String(source),
+        next: Number(next),
+        watermark: watermark === null ? null : Number(watermark),
+        last: last === null ? null : (JSON.parse(last as string) as LastRecord),
+      }),
+    );
+  }
+
+  totals(): Totals {
+    return JSON.parse(this.meta("totals") ?? "{}") as Totals;
+  }
+
+  meta(name: string): string | null {
+    return metaOf(this.database, name);
+  }
+
+  setMeta(name: string, value: string): void {
+    setMetaOf(this.database, name, value);
+  }
+
+  /** Whether anything is stored of a window. */
+  knowsWindow(aggregate: string, start: number, end: number): boolean {
+    return (
+      this.all(
+        "SELECT 1 FROM accumulator WHERE aggregate = ? AND window_end = ? AND window_start = ? LIMIT 1",
+        [aggregate, end, start],
+      ).length > 0
+    );
+  }
+
+  /** The stored accumulators of a window and key. */
+  group(aggregate: string, start: number, end: number, key: string): FrozenGroup | null {
+    const [row] = this.all(
+      "SELECT value FROM accumulator WHERE aggregate = ? AND window_end = ? AND window_start = ? AND key = ?",
+      [aggregate, end, start, key],
+    );
+    return row === undefined ? null : (JSON.parse(row["value"] as string) as FrozenGroup);
+  }
+
+  /** The ids that were counted in a window and key, batch by batch. */
+  ids(aggregate: string, start: number, end: number, key: string): FrozenIds[] {
+    return this.all(
+      "SELECT ids FROM ids WHERE aggregate = ? AND window_end = ? AND window_start = ? AND key = ? ORDER BY batch",
+      [aggregate, end, start, key],
+    ).map(({ ids }) => JSON.parse(ids as string) as FrozenIds);
+  }
+
+  /** Open windows that end up to then, in the order of their ends. */
+  openUpTo(aggregate: string, upTo: number): { start: number; end: number; key: string; frozen: FrozenGroup }[] {
+    return this.all(
+      "SELECT window_start, window_end, key, value FROM accumulator WHERE aggregate = ? AND closed = 0 AND window_end <= ? " +
+        "ORDER BY window_end, window_start, key",
+      [aggregate, upTo],
+    ).map(storedGroup);
+  }
+
+  /** Open windows of a key. */
+  openOf(aggregate: string, key: string): { start: number; end: number; key: string; frozen: FrozenGroup }[] {
+    return this.all(
+      "SELECT window_start, window_end, key, value FROM accumulator WHERE aggregate = ? AND closed = 0 AND key = ? " +
+        "ORDER BY window_start",
+      [aggregate, key],
+    ).map(storedGroup);
+  }
+
+  /** The end of the open window that ends first; null when none is open. */
+  firstOpenEnd(aggregate: string): number | null {
+    const [row] = this.all("SELECT min(window_end) AS first FROM accumulator WHERE aggregate = ? AND closed = 0", [
+      aggregate,
+    ]);
+    return row?.["first"] == null ? null : Number(row["first"]);
+  }
+
+  openWindows(): number {
+    return Number(this.all("SELECT count(*) AS n FROM accumulator WHERE closed = 0")[0]?.["n"] ?? 0);
+  }
+
+  /** Makes a batch's end durable, all of it or nothing. */
+  commit(commit: BatchCommit): void {
+    this.inTransaction(() => {
+      this.putPositions(commit);
+      this.putAccumulators(commit);
+    });
+  }
+
+  /** How far the job has come. */
+  protected putPositions({ plan, positions, watermark, counts, seconds }: BatchCommit): void {
+    for (const { input, source, next, watermark: own, last } of positions) {
+      this.run(
+        "INSERT INTO position VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET next = excluded.next, " +
+          "watermark = excluded.watermark, last = excluded.last",
+        [input, source, next, own, last === null ? null : JSON.stringify(last)],
+      );
+    }
+    if (watermark !== null) this.setMeta("watermark", String(watermark));
+    const totals: Record<string, number> = { ...this.totals() };
+    for (const [name, by] of Object.entries(counts)) totals[name] = (totals[name] ?? 0) + by;
+    this.setMeta("totals", JSON.stringify(totals));
+    if (plan.wholeFrom !== null) this.setMeta("whole from", String(plan.wholeFrom));
+    if (plan.kind === "flush") this.setMeta("ended", new Date(plan.batchTime).toISOString());
+    this.run("DELETE FROM meta WHERE name = 'last error'");
+    this.run("UPDATE plan SET committed = 1, records = ?, seconds = ? WHERE batch = ?", [
+      counts["read"] ?? 0,
+      seconds,
+      plan.batch,
+    ]);
+    // The last few tell what was done; all of them would only grow.
+    this.run("DELETE FROM plan WHERE batch < ?", [plan.batch - 100]);
+  }
+
+  /** What its windows hold. */
+  protected putAccumulators({ plan, aggregates }: BatchCommit): void {
+    for (const { aggregate, groups, gone, closedUpTo, forgetBefore } of aggregates) {
+      for (const { start, end, key } of gone) {
+        for (const table of ["accumulator", "ids"]) {
+          this.run(
+            `DELETE FROM ${table} WHERE aggregate = ? AND window_end = ? AND window_start = ? AND key = ?`,
+            [aggregate, end, start, key],
+          );
+        }
+      }
+      for (const { start, end, key, frozen, freshIds } of groups) {
+        this.run(
+          "INSERT INTO accumulator VALUES (?, ?, ?, ?, ?, 0) ON CONFLICT DO UPDATE SET value = excluded.value",
+          [aggregate, end, start, key, JSON.stringify(frozen)],
+        );
+        if (freshIds !== null) {
+          this.run("INSERT OR REPLACE INTO ids VALUES (?, ?, ?, ?, ?, ?)", [
+            aggregate,
+            end,
+            start,
+            key,
+            plan.batch,
+            JSON.stringify(freshIds),
+          ]);
+        }
+      }
+      if (closedUpTo !== null) {
+        this.run("UPDATE accumulator SET closed = 1 WHERE aggregate = ? AND closed = 0 AND window_end <= ?", [
+          aggregate,
+          closedUpTo,
+        ]);
+      }
+      if (forgetBefore !== null) {
+        for (const table of ["accumulator", "ids"])
+          this.run(`DELETE FROM ${table} WHERE aggregate = ? AND window_end < ?`, [aggregate, forgetBefore]);
+      }
+    }
+  }
+
+  /** Forgets the windows of all aggregates: their definition is no longer the one that made them. */
+  forgetAccumulators(): void {
+    this.inTransaction(() => {
+      this.run("DELETE FROM accumulator");
+      this.run("DELETE FROM ids");
+    });
+  }
+
+  protected inTransaction(body: () => void): void {
+    this.database.exec("BEGIN IMMEDIATE");
+    try {
+      body();
+      this.database.exec("COMMIT");
+    } catch (error) {
+      this.database.exec("ROLLBACK");
+      throw explainState(error, this.file);
+    }
+  }
+
+  private statement(sql: string): Statement {
+    let statement = this.statements.get(sql);
+    if (statement === undefined) this.statements.set(sql, (statement = this.database.prepare(sql)));
+    return statement;
+  }
+
+  protected run(sql: string, values: readonly (string | number | null)[] = []): void {
+    this.statement(sql).run(values);
+  }
+
+  protected all(sql: string, values: readonly (string | number | null)[] = []): Record<string, unknown>[] {
+    return this.statement(sql).all(values);
+  }
+}
+
+const storedGroup = ({ window_start, window_end, key, value }: Record<string, unknown>) => ({
+  start: Number(window_start),
+  end: Number(window_end),
+  key: String(key),
+  frozen: JSON.parse(value as string) as FrozenGroup,
+});
+
+export const stateFile = (directory: string, job: string): string => path.join(directory, `${job}.db`);
+
+/** Whether a job of this name has left a state. */
+export const hasState = (directory: string, job: string): boolean => existsSync(stateFile(directory, job));
+
+/** The name becomes that of files. */
+export function checkJobName(job: string): void {
+  if (!/^\w[\w.-]*$/.test(job))
+    throw new UsageError(`“${job}” is no name for a job: letters, digits, “-”, “_” and “.” only`);
+}
+
+function metaOf(database: Database, name: string): string | null {
+  const [row] = database.prepare("SELECT value FROM meta WHERE name = ?").all([name]);
+  return row === undefined ? null : String(row["value"]);
+}
+
+function setMetaOf(database: Database, name: string, value: string): void {
+  database
+    .prepare("INSERT INTO meta VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value")
+    .run([name, value]);
+}
+
+function begin(database: Database, file: string): { isNew: boolean; epoch: number; incarnation: string } {
+  const format = metaOf(database, "format");
+  if (format !== null && Number(format) !== FORMAT) {
+    throw new UsageError(
+      `${file} has the format ${format}, this version of beamline reads format ${FORMAT}: run the job with the version that wrote it, or begin another one with --job`,
+    );
+  }
+  // By the clock, so that an epoch is greater than that of a state that was deleted, too.
+  const epoch = Math.max(Number(metaOf(database, "epoch") ?? 0) + 1, Date.now());
+  const known = metaOf(database, "incarnation");
+  const incarnation = known ?? randomBytes(4).toString("hex");
+  setMetaOf(database, "format", String(FORMAT));
+  setMetaOf(database, "epoch", String(epoch));
+  setMetaOf(database, "incarnation", incarnation);
+  return { isNew: known === null, epoch, incarnation };
+}
+
+/** A lock that the system lets go of when the process ends, however it ends: that of an open SQLite file. */
+function takeLock(file: string, job: string): Database {
+  const database = openDatabase(file);
+  try {
+    database.exec("PRAGMA busy_timeout = 0; PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; COMMIT;");
+    return database;
+  } catch {
+    database.close();
+    throw new JobIsRunningError(`The job ${job} is being run by another process: stop that one, or choose another --job`);
+  }
+}
+
+/** Another process has the job. */
+export class JobIsRunningError extends RunError {}
+
+function explainState(error: unknown, file: string): Error {
+  return error instanceof SqliteFailure ? explain(error, `the state of the job, ${file},`) : (error as Error);
+}

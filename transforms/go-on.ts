@@ -1,0 +1,126 @@
+// The aggregate of a job that goes on: rows are added to what earlier batches left, and each window that changed gives
+// its full row again. One DoFn in place of adding up, grouping and making rows: the memory is what groups.
+import { alignDown, assign, register, type Count, type DoFn, type Emitters } from "../beam";
+import { Accumulation } from "./accumulate";
+import { keyOf, timeOf, valuesOf, type Plan } from "./aggregate-plan";
+import { IdSet, type Id } from "./id-set";
+import { type Fields } from "./measure-states";
+import { currentMemory, type AggregateMemory, type Kept, type Memory, type Progress } from "./memory";
+
+type Outputs = { rows: Fields; late: Fields };
+
+export class GoOn implements DoFn<Fields, Outputs> {
+  readonly outputs = ["rows", "late"] as const;
+  private accumulation?: Accumulation;
+  private count?: Count;
+  private memory?: Memory;
+  private kept?: AggregateMemory;
+  private source?: string;
+  private progress?: Progress;
+  private came = 0;
+  private aggregated = 0;
+  private duplicates = 0;
+  private late = 0;
+
+  constructor(
+    readonly name: string,
+    readonly plan: Plan,
+  ) {}
+
+  startBundle(count: Count): void {
+    const memory = currentMemory();
+    if (memory === null) throw new Error(`${this.name} goes on from batch to batch, but was given no memory`);
+    this.count = count;
+    this.memory = memory;
+    this.accumulation = new Accumulation(this.plan.measures);
+    this.kept = memory.aggregate(this.name, this.plan, this.accumulation);
+    this.came = this.aggregated = this.duplicates = this.late = 0;
+  }
+
+  process(row: Fields, emit: Emitters<Outputs>): void {
+    const { at, window, unique } = this.plan;
+    const time = timeOf(row, at);
+    this.sawTime(time);
+    const key = keyOf(row, this.plan.by);
+    const id = unique === null ? null : ((row[unique] ?? null) as Id | null);
+    if (window.kind === "fixed") {
+      const start = alignDown(time, window.size);
+      this.addTo(start, start + window.size, key, row, time, id, emit);
+    } else {
+      for (const { start, end } of assign(window, time)) this.addTo(start, end, key, row, time, id, emit);
+    }
+  }
+
+  private sawTime(time: number): void {
+    const memory = this.memory as Memory;
+    if (memory.record === null) throw new Error(`${this.name} is fed by no record: its rows must come out of clean`);
+    const { source } = memory.record;
+    if (source !== this.source) {
+      this.source = source;
+      this.progress = this.kept?.progressOf(source);
+    }
+    const progress = this.progress as Progress;
+    if (time > progress.greatest) progress.greatest = time;
+  }
+
+  private addTo(
+    start: number,
+    end: number,
+    key: string,
+    row: Fields,
+    time: number,
+    id: Id | null,
+    emit: Emitters<Outputs>,
+  ): void {
+    const memory = this.kept as AggregateMemory;
+    this.came += 1;
+    const fate = memory.fate(end);
+    if (fate !== "counts") {
+      this.late += 1;
+      if (fate === "too old") (this.memory as Memory).refused = true;
+      emit.late(row);
+      return;
+    }
+    const kept = this.plan.window.kind === "sessions" ? memory.session(start, end, key) : memory.find(start, end, key);
+    if (id !== null && kept.ids !== null) {
+      if (!kept.ids.add(id)) {
+        this.duplicates += 1;
+        return;
+      }
+      (kept.fresh ??= new IdSet()).add(id);
+    }
+    kept.changed = true;
+    this.aggregated += 1;
+    this.accumulation?.add(kept.group, row, time, id);
+  }
+
+  finishBundle(emit: Emitters<Outputs>): void {
+    const memory = this.kept as AggregateMemory;
+    // Where a session begins and ends is known when it is over: a row before that could be one that later merges away.
+    if (this.plan.window.kind !== "sessions") {
+      for (const kept of memory.changed()) this.send(kept, "early", emit);
+    }
+    for (const kept of memory.closing()) {
+      if (this.plan.window.kind === "sessions") this.send(kept, "early", emit);
+      this.send(kept, "on time", emit);
+    }
+    this.count?.("to aggregate", this.came);
+    this.count?.("aggregated", this.aggregated);
+    this.count?.("duplicate", this.duplicates);
+    this.count?.("late", this.late);
+  }
+
+  private send({ start, end, key, group }: Kept, pane: "early" | "on time", emit: Emitters<Outputs>): void {
+    if (this.kept?.isWhole(start, end, key) !== true) return;
+    const keys = valuesOf(key);
+    const row = {
+      window_start: start,
+      window_end: end,
+      ...Object.fromEntries(this.plan.by.map((field, at) => [field, keys[at]])),
+      ...(this.accumulation as Accumulation).results(group.freeze()),
+    };
+    emit.rows(row, { start, end, pane });
+  }
+}
+
+register("beamline/transforms/go-on", { GoOn });

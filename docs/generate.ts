@@ -6,6 +6,9 @@ import { fieldsOf, graphLines, typeText } from "../cli/describe";
 import { parametersOf, type Parameter } from "../cli/parameters";
 import { catalog } from "../pipelines/catalog";
 import { type Pipeline } from "../pipelines/definition";
+import { JOB_LABELS, metricsTable } from "../runners/observe/catalogue";
+import { ENDPOINTS } from "../runners/observe/endpoints";
+import { eventsTable } from "../runners/observe/events";
 import { RunOptions } from "../runners/run-options";
 import { format } from "prettier";
 
@@ -71,6 +74,28 @@ function commandPage(): string {
   ].join("\n\n");
 }
 
+function observabilityPage(): string {
+  const code = (names: readonly string[]) => names.map((name) => `\`${name}\``).join(", ");
+  return [
+    "# Observability",
+    NOTE,
+    "What a job that goes on tells of itself.",
+    "## Endpoints",
+    table(
+      ["path", "answer"],
+      Object.entries(ENDPOINTS).map(([path, answer]) => [`\`${path}\``, answer]),
+    ),
+    "They listen on 127.0.0.1 unless a host is given, and take GET and HEAD.",
+    "## Metrics",
+    `Each carries ${code(Object.keys(JOB_LABELS))} beside its own labels. Counters begin at 0 with the process. A gauge is absent while its value is not known. Beside them are the metrics of the process (\`process_…\`, \`nodejs_…\`), which belong to no job.`,
+    "Prometheus gives a label `job` to all that it scrapes and renames this one to `exported_job`, unless the scrape configuration says `honor_labels: true`.",
+    table(["metric", "kind", "labels", "what it says"], metricsTable()),
+    "## Log",
+    `One line an event, on standard error. As JSON, each line is an object with ${code(["time", "level", "event", "job", "pipeline"])} and the event's fields; every batch has its lines, also an empty one. For people, the lines of events marked “summed” are added up and written at most every 10 seconds, and not while nothing happened; those marked “none” are left out, and so are counts of 0. Credentials are masked.`,
+    table(["event", "level", "for people", "fields", "when"], eventsTable()),
+  ].join("\n\n");
+}
+
 function dotEnv(): string {
   const entry = ({ environment, description, usual }: Parameter) =>
     `# ${description}\n# ${environment}=${usual ?? ""}\n`;
@@ -87,6 +112,7 @@ async function files(): Promise<Map<string, string>> {
   const markdown = async (text: string) => format(text, { parser: "markdown", printWidth: 120 });
   const made = new Map([
     ["docs/reference/command.md", await markdown(commandPage())],
+    ["docs/reference/observability.md", await markdown(observabilityPage())],
     [".env.example", dotEnv()],
   ]);
   for (const pipeline of catalog) {

@@ -87,6 +87,11 @@ export type HistogramName = OfKind<"histogram">;
 
 type LabelSpecs<Name extends MetricName> = Catalogue[Name]["labels"];
 
+/** Gauges that have a series for each of several things. */
+export type LabelledGaugeName = {
+  [Name in GaugeName]: keyof LabelSpecs<Name> extends never ? never : Name;
+}[GaugeName];
+
 /** The labels of a metric, each with the values it can have. */
 export type LabelsOf<Name extends MetricName> = {
   readonly [Label in keyof LabelSpecs<Name>]: LabelSpecs<Name>[Label] extends readonly (infer Value)[] ? Value : string;

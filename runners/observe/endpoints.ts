@@ -1,7 +1,7 @@
 // What a running job tells over HTTP: that it lives, whether it is ready, and its metrics.
 import http from "node:http";
 import { type AddressInfo } from "node:net";
-import { codeOf, UsageError } from "../../schema/errors";
+import { codeOf, RunError, UsageError } from "../../schema/errors";
 import { formatAddress, parseListenAddress, type ListenAddress } from "./listen-address";
 import { type Metrics } from "./metrics";
 import { type Readiness } from "./readiness";
@@ -121,11 +121,14 @@ async function listening(server: http.Server, wanted: ListenAddress): Promise<vo
       });
     });
   } catch (error) {
-    throw new UsageError(`Cannot listen on ${formatAddress(wanted)}: ${whyNot(error)}`, { cause: error });
+    const remedy = remedyFor(error);
+    const failed = `Cannot listen on ${formatAddress(wanted)}: ${remedy ?? sentenceOf(error)}`;
+    throw remedy === null ? new RunError(failed, { cause: error }) : new UsageError(failed, { cause: error });
   }
 }
 
-function whyNot(error: unknown): string {
+/** What is wrong with the address; null when it is not the address. */
+function remedyFor(error: unknown): string | null {
   switch (codeOf(error)) {
     case "EADDRINUSE":
       return "another process listens there; choose another port, or 0 for any that is free";
@@ -138,7 +141,7 @@ function whyNot(error: unknown): string {
     case "EACCES":
       return "this user may not; choose a port of 1024 or above";
     default:
-      return sentenceOf(error);
+      return null;
   }
 }
 

@@ -2,7 +2,7 @@
 
 /** What the value of a field is, and so how it is shown and how several are put together. */
 export interface FieldKinds {
-  /** Says which one: never added up. */
+  /** Says which one, or how much there is now: never added up. */
   number: number | bigint;
   /** How many: added up over batches, and not shown to people when 0. */
   count: number | bigint;

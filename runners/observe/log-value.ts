@@ -1,7 +1,8 @@
 // Any value as plain JSON for a log: whatever it is, it survives, shows no credentials and is not longer than a log line
 // may be.
-import { isSecretName, sentenceOf, shortened } from "./safe-text";
+import { inspect } from "node:util";
 import { codeOf, RunError, UsageError } from "../../schema/errors";
+import { isSecretName, sentenceOf, shortened } from "./safe-text";
 
 export type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json };
 
@@ -91,7 +92,7 @@ function members(entries: Iterable<readonly [unknown, unknown]>, size: number, w
       shown.push(["…", `${size - shown.length} more`]);
       break;
     }
-    const name = text(typeof key === "object" ? "[object]" : String(key), walk, 200);
+    const name = text(typeof key === "string" ? key : inspect(key, { depth: 0 }), walk, 200);
     const plain = isSecretName(name) ? "***" : visit(value, walk);
     if (plain !== undefined) shown.push([name, plain]);
   }

@@ -137,7 +137,8 @@ export class Log {
       if (kind === "error") errors.push(`— ${sentenceOf(value)}`);
       else {
         const shown = isSecretName(field) ? "***" : humanValue(kind, value);
-        if (shown !== "0" || kind === "number") parts.push(`${harmless(field)}=${shown}`);
+        const nothing = shown === "0" && (kind === "count" || kind === "counts");
+        if (!nothing) parts.push(`${harmless(field)}=${shown}`);
       }
     }
     return [...parts, ...errors].join(" ");
@@ -219,7 +220,7 @@ function humanValue(kind: FieldKind, value: unknown): string {
   if (kind === "seconds" && typeof value === "number") {
     return value < 60 ? `${amount(value)}s` : formatDuration(Math.round(value) * 1000);
   }
-  if (typeof value === "number" || typeof value === "bigint") return amount(value);
+  if (typeof value === "number" || typeof value === "bigint") return kind === "number" ? String(value) : amount(value);
   const text = typeof value === "string" ? value : JSON.stringify(jsonValue(value) ?? null);
   const plain = harmless(shortened(text, LONGEST_TEXT));
   // Otherwise a value could look like further fields.

@@ -3,13 +3,15 @@ import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from "prom
 import { type Counts } from "../report";
 import {
   allMetrics,
+  METRICS,
   PREFIX,
   type CounterName,
   type GaugeName,
   type HistogramName,
   type LabelArgument,
+  type LabelledGaugeName,
   type LabelsOf,
-  METRICS,
+  type MetricName,
 } from "./catalogue";
 import { maskCredentials } from "./safe-text";
 
@@ -63,28 +65,31 @@ export class Metrics {
 
   /** Adds to a counter. */
   add<Name extends CounterName>(name: Name, by: number, ...labels: LabelArgument<Name>): void {
-    if (by >= 0 && by < Number.POSITIVE_INFINITY) this.counters.get(name)?.inc(masked(labels), by);
+    if (by >= 0 && by < Number.POSITIVE_INFINITY) this.counters.get(name)?.inc(labelsFor(name, labels[0]), by);
   }
 
   /** Sets a gauge; what is not a finite number, or null, is not known and takes it away. */
   set<Name extends GaugeName>(name: Name, value: number | null, ...labels: LabelArgument<Name>): void {
-    if (value !== null && Number.isFinite(value)) this.gauges.get(name)?.set(masked(labels), value);
-    else this.gauges.get(name)?.remove(masked(labels));
+    if (value !== null && Number.isFinite(value)) this.gauges.get(name)?.set(labelsFor(name, labels[0]), value);
+    else this.gauges.get(name)?.remove(labelsFor(name, labels[0]));
   }
 
   /** Adds a measurement to a histogram. */
   observe<Name extends HistogramName>(name: Name, value: number, ...labels: LabelArgument<Name>): void {
-    if (Number.isFinite(value)) this.histograms.get(name)?.observe(masked(labels), value);
+    if (Number.isFinite(value)) this.histograms.get(name)?.observe(labelsFor(name, labels[0]), value);
   }
 
   /** All that a gauge says from now on: series that are not among these, such as those of vanished parts, are gone. */
-  replace<Name extends GaugeName>(name: Name, series: readonly { labels: LabelsOf<Name>; value: number }[]): void {
+  replace<Name extends LabelledGaugeName>(
+    name: Name,
+    series: readonly { labels: LabelsOf<Name>; value: number }[],
+  ): void {
     const gauge = this.gauges.get(name);
     gauge?.reset();
     const known = series.filter(({ value }) => Number.isFinite(value));
     const largest = known.length <= MOST_SERIES ? known : [...known].sort((a, b) => b.value - a.value);
     for (const [at, { labels, value }] of largest.entries()) {
-      const own = masked([labels]);
+      const own = labelsFor(name, labels);
       if (at < MOST_SERIES) gauge?.set(own, value);
       else gauge?.inc(Object.fromEntries(Object.keys(own).map((label) => [label, THE_OTHERS])), value);
     }
@@ -111,7 +116,10 @@ export class Metrics {
   readonly contentType = this.registry.contentType;
 }
 
-/** Names of parts come from addresses. */
-function masked(labels: readonly Readonly<Record<string, string>>[]): Record<string, string> {
-  return Object.fromEntries(Object.entries(labels[0] ?? {}).map(([label, value]) => [label, maskCredentials(value)]));
+/** Just the labels of the catalogue: prom-client throws at others. Masked, since names of parts come from addresses. */
+function labelsFor(name: MetricName, given: object = {}): Record<string, string> {
+  const values = given as Readonly<Record<string, string | undefined>>;
+  return Object.fromEntries(
+    Object.keys(METRICS[name].labels).map((label) => [label, maskCredentials(String(values[label] ?? ""))]),
+  );
 }

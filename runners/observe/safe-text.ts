@@ -9,7 +9,7 @@ const SECRET_WORD = "passw(?:or)?d|passphrase|pwd|secret|token|credentials?|api[
 const SECRET_NAME = new RegExp(`${SECRET_WORD}|authorization`, "i");
 
 /**
- * Every pattern has bounded parts: a hostile text must not take long. They rather hide too much than too little; a
+ * No pattern goes far back over a text: a hostile one must not take long. They rather hide too much than too little; a
  * password may hold “/” or “@” when it was not written as a URL wants it.
  */
 const CREDENTIALS: readonly (readonly [RegExp, string])[] = [

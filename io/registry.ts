@@ -3,12 +3,14 @@ import { UsageError } from "../schema/errors";
 import { nearest } from "./address";
 import { type Address, type Connector, type SinkConnector, type SourceConnector } from "./connector";
 import type * as File from "./file/file";
+import type * as Kafka from "./kafka/kafka";
 import type * as Sqlite from "./sqlite/sqlite";
 import type * as Stdout from "./stdout/stdout";
 
 /* eslint-disable @typescript-eslint/no-require-imports -- connectors load lazily, and synchronously so that jest can too */
 const connectors: Record<string, () => Connector> = {
   file: () => (require("./file/file") as typeof File).file,
+  kafka: () => (require("./kafka/kafka") as typeof Kafka).kafka,
   sqlite: () => (require("./sqlite/sqlite") as typeof Sqlite).sqlite,
   stdout: () => (require("./stdout/stdout") as typeof Stdout).stdout,
 };

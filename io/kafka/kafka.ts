@@ -1,0 +1,5 @@
+// `kafka:` addresses: topics, read and written.
+import { type Connector } from "../connector";
+import { kafkaSource } from "./source";
+
+export const kafka: Connector = { name: "kafka", source: kafkaSource };

@@ -1,12 +1,17 @@
 // The command: turns words into a request, gives that to a runner, and prints what comes back.
 import fs from "node:fs";
+import { createInterface } from "node:readline/promises";
 import { inspect, parseEnv } from "node:util";
 import { catalog } from "../pipelines/catalog";
 import { type Pipeline } from "../pipelines/definition";
 import { quietSdkLogs } from "../beam";
 import { nearest } from "../io/address";
 import { inputAddresses, outputAddresses } from "../runners/addresses";
+import { JobObserver } from "../runners/direct/job-observer";
+import { hasState } from "../runners/direct/job-state";
 import { runBatch } from "../runners/direct/run-batch";
+import { runContinuous, type JobRequest } from "../runners/direct/run-continuous";
+import { Log } from "../runners/observe/log";
 import { RunOptions } from "../runners/run-options";
 import { messageOf, RunError, UsageError } from "../schema/errors";
 import { describe, describeJson } from "./describe";
@@ -153,16 +158,20 @@ async function run(pipeline: Pipeline, said: Said): Promise<number> {
     const options = readParameters(RunOptions, said, process.env);
     runner = options.runner;
     const params = readParameters(pipeline.params, said, process.env);
+    checkTogether(options);
     const outputs = outputAddresses(pipeline, options.to);
-    const report = await runBatch({
-      pipeline,
-      params,
-      options,
-      inputs: inputAddresses(pipeline, options.from),
-      outputs,
-      signal: stop.signal,
-      onProgress: (counters) => progress.update(counters),
-    });
+    const inputs = inputAddresses(pipeline, options.from);
+    const onProgress = (counters: Readonly<Record<string, number>>) => progress.update(counters);
+    const request = { pipeline, params, options, outputs, signal: stop.signal, onProgress };
+    const report = options.streaming
+      ? await runJob(
+          {
+            ...request,
+            inputs: Object.fromEntries(Object.entries(inputs).map(([name, { address }]) => [name, address])),
+          },
+          progress,
+        )
+      : await runBatch({ ...request, inputs });
     progress.clear();
     const places = Object.fromEntries(
       Object.entries(outputs).map(([name, { scheme, path }]) => [name, `${scheme}:${path}`]),
@@ -173,7 +182,7 @@ async function run(pipeline: Pipeline, said: Said): Promise<number> {
       const { sample: _, ...object } = report;
       process.stdout.write(`${JSON.stringify(object)}\n`);
     }
-    return DONE;
+    return report.state === "interrupted" ? INTERRUPTED : DONE;
   } catch (error) {
     progress.clear();
     const state = stop.signal.aborted ? "interrupted" : "failed";
@@ -182,11 +191,60 @@ async function run(pipeline: Pipeline, said: Said): Promise<number> {
       process.stdout.write(`${JSON.stringify(object)}\n`);
     }
     if (!stop.signal.aborted) throw error;
-    print("Interrupted: nothing of this run was kept");
+    print(interruptedWords(said));
     return INTERRUPTED;
   } finally {
     stopListening();
   }
+}
+
+const interruptedWords = (said: Said): string =>
+  said.has("streaming")
+    ? "Interrupted: the batch under way was left, and is run again at the next start"
+    : "Interrupted: nothing of this run was kept";
+
+/** Flags that say nothing without --streaming, or that contradict each other. */
+function checkTogether(options: RunOptions): void {
+  const { streaming, once, flush, reset } = options;
+  const alone = Object.entries({ once, flush, reset }).find(([, isSaid]) => isSaid)?.[0];
+  if (!streaming && alone !== undefined) throw new UsageError(`--${alone} goes with --streaming only`);
+  if (once && flush) throw new UsageError("--once leaves windows open and --flush closes them: say one of the two");
+  if (options.since !== undefined && !streaming) throw new UsageError("--since goes with --streaming only");
+}
+
+/** A job that goes on: it asks before it forgets, and tells what happens to it. */
+async function runJob(request: JobRequest, progress: Progress) {
+  const { options, pipeline } = request;
+  const job = options.job ?? pipeline.name;
+  if (options.reset && !options.yes && hasState(options["state-dir"], job))
+    await confirm(`Forget all that job ${job} has read and counted?`);
+  const log = new Log({
+    job,
+    pipeline: pipeline.name,
+    form: options.log,
+    out: {
+      write: (line) => {
+        progress.clear();
+        process.stderr.write(line);
+      },
+      isTTY: process.stderr.isTTY === true,
+    },
+  });
+  const observer = new JobObserver(request, job, log);
+  try {
+    await observer.listen();
+    return await runContinuous({ ...request, onEvent: (event) => observer.tell(event) });
+  } finally {
+    await observer.close();
+  }
+}
+
+async function confirm(question: string): Promise<void> {
+  if (process.stdin.isTTY !== true) throw new UsageError(`${question} Say so with --yes`);
+  const asking = createInterface({ input: process.stdin, output: process.stderr });
+  const answer = await asking.question(`${question} [y/N] `);
+  asking.close();
+  if (!/^y(es)?$/i.test(answer.trim())) throw new UsageError("Nothing was forgotten");
 }
 
 function printNextSteps(pipeline: Pipeline, places: Readonly<Record<string, string>>): void {

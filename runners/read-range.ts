@@ -4,13 +4,19 @@ import { connectorOf } from "../io/registry";
 import { RunError } from "../schema/errors";
 import { type Range, type SourceRecord } from "../schema/record";
 
-// Which batches of this process end early, and on which signal, by the batch's name. A worker elsewhere never sees it.
-const signals = new Map<string, AbortSignal>();
+/** Who follows the reading of a batch in this process. A worker elsewhere never sees it. */
+export interface ReadingWatch {
+  /** Reading stops, with the signal's reason, when it says so. */
+  readonly signal?: AbortSignal;
+  readonly onRecords?: (source: string, records: readonly SourceRecord[]) => void;
+}
 
-/** Reading of a batch stops, with the signal's reason, when `signal` says so; until the returned function is called. */
-export function stopReadingOn(batch: string, signal: AbortSignal): () => void {
-  signals.set(batch, signal);
-  return () => void signals.delete(batch);
+const watches = new Map<string, ReadingWatch>();
+
+/** Watches the reading of a batch, by its name, until the returned function is called. */
+export function watchReading(batch: string, watch: ReadingWatch): () => void {
+  watches.set(batch, watch);
+  return () => void watches.delete(batch);
 }
 
 export class ReadRange implements Reader<Range, SourceRecord> {
@@ -23,9 +29,10 @@ export class ReadRange implements Reader<Range, SourceRecord> {
   async *read(range: Range): AsyncIterable<SourceRecord[]> {
     const { source } = connectorOf({ scheme: range.connector, path: "", options: {} });
     if (source === undefined) throw new RunError(`${range.connector} has a range to read, but is no source`);
-    const signal = signals.get(this.batch);
+    const { signal, onRecords } = watches.get(this.batch) ?? {};
     for await (const records of source.read(range, signal)) {
       signal?.throwIfAborted();
+      onRecords?.(range.source, records);
       yield records;
     }
   }

@@ -20,11 +20,16 @@ export interface Counts {
 export interface Report extends Counts {
   readonly pipeline: string;
   readonly runner: "direct";
-  readonly state: "done";
+  readonly state: "done" | "interrupted";
   readonly seconds: number;
   readonly recordsPerSecond: number;
   readonly job: string;
-  readonly batch: string;
+  /** The name of the batch; a job that goes on has many. */
+  readonly batch?: string;
+  /** Of a job that goes on. */
+  readonly batches?: number;
+  readonly lost?: number;
+  readonly openWindows?: number;
 }
 
 /** What is shown of a run beside its counts. */

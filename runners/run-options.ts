@@ -1,6 +1,7 @@
 // What every run takes, whatever its pipeline: the one model behind the flags, the environment variables, their help and
 // the reference.
 import { z } from "zod";
+import { duration, positiveDuration } from "../schema/duration";
 
 export const RunOptions = z.object({
   runner: z.enum(["direct"]).default("direct").describe("where it runs: direct is this machine"),
@@ -40,5 +41,50 @@ export const RunOptions = z.object({
     .datetime()
     .optional()
     .describe("the time that the run takes for now, so that an old run can be repeated; else the time it starts"),
+  streaming: z
+    .boolean()
+    .default(false)
+    .describe("goes on: reads what comes, batch after batch, until it is stopped; where it is, it keeps in its state"),
+  once: z
+    .boolean()
+    .default(false)
+    .describe("with --streaming: ends when all is read that was there at the start; open windows wait in the state"),
+  flush: z
+    .boolean()
+    .default(false)
+    .describe("with --streaming: reads as --once does, closes all windows and ends the job for good"),
+  "start-at": z.enum(["earliest", "latest"]).default("earliest").describe("with --streaming: where a new job begins"),
+  since: z.iso.datetime().optional().describe("with --streaming: a new job begins with the records of this time"),
+  "batch-interval": duration().default(1000).describe("with --streaming: the longest wait until what has come is read"),
+  "max-batch": z.int().positive().default(200_000).describe("with --streaming: records of a batch at most"),
+  disorder: duration().default(10_000).describe("with --streaming: how much older than one before it a record may be"),
+  idle: positiveDuration()
+    .default(30_000)
+    .describe("with --streaming: a source that gives nothing for so long holds no window back"),
+  retain: duration()
+    .default(30 * 24 * 3_600_000)
+    .describe("with --streaming: how long closed windows are kept for dead letters that are repaired"),
+  "on-gap": z
+    .enum(["fail", "continue"])
+    .default("fail")
+    .describe("with --streaming: what is done when records are gone before they were read"),
+  "partial-windows": z
+    .enum(["skip", "write"])
+    .default("skip")
+    .describe("with --streaming: whether windows are written that a new job knows only the end of"),
+  "state-dir": z.string().min(1).default("data/state").describe("with --streaming: where jobs keep their state"),
+  "give-up-after": duration()
+    .default(300_000)
+    .describe("with --streaming: how long a server that does not answer is tried again"),
+  http: z
+    .string()
+    .optional()
+    .describe(
+      "with --streaming: serves /ping, /ready and /metrics at this port, of this machine unless a host is named",
+    )
+    .meta({ value: "[host:]port" }),
+  log: z.enum(["human", "json"]).default("human").describe("with --streaming: how events are logged"),
+  reset: z.boolean().default(false).describe("with --streaming: forgets the job's state first, after asking"),
+  yes: z.boolean().default(false).describe("does not ask"),
 });
 export type RunOptions = z.infer<typeof RunOptions>;

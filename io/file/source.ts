@@ -8,6 +8,7 @@ import { type Address, type SourceConnector } from "../connector";
 import { localPath, shownPath, withForwardSlashes } from "../local-path";
 import { chunksOf, readError } from "./chunks";
 import { CsvRows } from "./csv";
+import { followFiles, readBytes } from "./follow";
 import { formatOfName, formatOption } from "./format";
 import { LineSplitter } from "./lines";
 
@@ -23,7 +24,8 @@ export const fileSource: SourceConnector = {
     }
     return ranges;
   },
-  read: (range) => readRange(range),
+  read: (range) => (range.detail["follow"] === true ? readBytes(range) : readRange(range)),
+  follow: followFiles,
 };
 
 /** The records of one file; those of a stretch of lines when the range has ends. */
@@ -60,7 +62,7 @@ async function* rowsOf(lines: AsyncIterable<SourceRecord[]>, csv: CsvRows): Asyn
 }
 
 /** The absolute paths that an address means, sorted by name. */
-async function filesOf(address: Address): Promise<string[]> {
+export async function filesOf(address: Address): Promise<string[]> {
   if (address.path === "") throw new UsageError("“file:” needs a path behind it, such as file:data/trades.ndjson");
   const literal = localPath(address.path);
   // A name that exists is meant, even when it has characters of a pattern in it.

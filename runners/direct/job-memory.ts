@@ -121,7 +121,9 @@ export class JobMemory implements Memory {
   positions(): Position[] {
     const { plan, before } = this.viewOf();
     if (plan.kind !== "read") return [];
-    const known = new Map(this.state.positions().map((position) => [`${position.input}\n${position.source}`, position]));
+    const known = new Map(
+      this.state.positions().map((position) => [`${position.input}\n${position.source}`, position]),
+    );
     return plan.parts.map(({ input, source, to, idle }) => {
       const old = known.get(`${input}\n${source}`);
       const last = this.lastRecords.get(source);
@@ -205,12 +207,7 @@ class AggregateInMemory implements AggregateMemory {
     private readonly accumulation: Accumulation,
   ) {}
 
-  startBatch(
-    view: BatchView,
-    progress: Map<string, Progress>,
-    watermark: () => number,
-    partial: Set<string>,
-  ): void {
+  startBatch(view: BatchView, progress: Map<string, Progress>, watermark: () => number, partial: Set<string>): void {
     this.view = view;
     this.progress = progress;
     this.watermark = watermark;
@@ -256,7 +253,11 @@ class AggregateInMemory implements AggregateMemory {
     const group = this.accumulation.create();
     if (frozen !== null) group.merge(frozen);
     const ids =
-      this.plan.unique === null ? null : frozen === null ? new IdSet() : IdSet.of(this.state.ids(this.name, start, end, key));
+      this.plan.unique === null
+        ? null
+        : frozen === null
+          ? new IdSet()
+          : IdSet.of(this.state.ids(this.name, start, end, key));
     return { start, end, key, group, ids, fresh: null, changed: false };
   }
 

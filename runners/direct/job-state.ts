@@ -231,10 +231,11 @@ export class JobState {
   /** Whether anything is stored of a window. */
   knowsWindow(aggregate: string, start: number, end: number): boolean {
     return (
-      this.all(
-        "SELECT 1 FROM accumulator WHERE aggregate = ? AND window_end = ? AND window_start = ? LIMIT 1",
-        [aggregate, end, start],
-      ).length > 0
+      this.all("SELECT 1 FROM accumulator WHERE aggregate = ? AND window_end = ? AND window_start = ? LIMIT 1", [
+        aggregate,
+        end,
+        start,
+      ]).length > 0
     );
   }
 
@@ -323,17 +324,22 @@ export class JobState {
     for (const { aggregate, groups, gone, closedUpTo, forgetBefore } of aggregates) {
       for (const { start, end, key } of gone) {
         for (const table of ["accumulator", "ids"]) {
-          this.run(
-            `DELETE FROM ${table} WHERE aggregate = ? AND window_end = ? AND window_start = ? AND key = ?`,
-            [aggregate, end, start, key],
-          );
+          this.run(`DELETE FROM ${table} WHERE aggregate = ? AND window_end = ? AND window_start = ? AND key = ?`, [
+            aggregate,
+            end,
+            start,
+            key,
+          ]);
         }
       }
       for (const { start, end, key, frozen, freshIds } of groups) {
-        this.run(
-          "INSERT INTO accumulator VALUES (?, ?, ?, ?, ?, 0) ON CONFLICT DO UPDATE SET value = excluded.value",
-          [aggregate, end, start, key, JSON.stringify(frozen)],
-        );
+        this.run("INSERT INTO accumulator VALUES (?, ?, ?, ?, ?, 0) ON CONFLICT DO UPDATE SET value = excluded.value", [
+          aggregate,
+          end,
+          start,
+          key,
+          JSON.stringify(frozen),
+        ]);
         if (freshIds !== null) {
           this.run("INSERT OR REPLACE INTO ids VALUES (?, ?, ?, ?, ?, ?)", [
             aggregate,
@@ -446,7 +452,9 @@ function takeLock(file: string, job: string): Database {
     return database;
   } catch {
     database.close();
-    throw new JobIsRunningError(`The job ${job} is being run by another process: stop that one, or choose another --job`);
+    throw new JobIsRunningError(
+      `The job ${job} is being run by another process: stop that one, or choose another --job`,
+    );
   }
 }
 

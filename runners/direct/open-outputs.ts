@@ -2,16 +2,20 @@
 // well, else undone. Writing transforms are copies of copies, so they find their output here, by the batch's name.
 import {
   named,
+  perElement,
   register,
   writeBatches,
   writeDefaults,
   type BatchWriter,
+  type DoFn,
+  type Emitters,
   type PCollection,
+  type Place,
   type PTransform,
 } from "../../beam";
 import { type Address, type Batch, type OpenTarget, type Output } from "../../io/connector";
 import { sinkOf } from "../../io/registry";
-import { messageOf, RunError } from "../../schema/errors";
+import { messageOf, RunError, UnavailableError } from "../../schema/errors";
 import { type Row } from "../../schema/table";
 
 type OnRows = (output: Output, rows: readonly Row[]) => void;
@@ -61,17 +65,22 @@ export class OpenOutputs {
     this.onRows(open.output, rows);
   }
 
-  async commit(): Promise<void> {
+  /** Commits one target after the other; `onCommitted` is called behind each. */
+  async commit(onCommitted?: () => Promise<void>): Promise<void> {
     live.delete(this.key);
     let committed = 0;
     try {
-      for (; committed < this.targets.length; committed += 1) await this.targets[committed]?.commit();
+      for (; committed < this.targets.length; committed += 1) {
+        await this.targets[committed]?.commit();
+        await onCommitted?.();
+      }
     } catch (error) {
       for (const target of this.targets.slice(committed)) await target.abort();
       const kept = [...this.byOutput.values()].filter(({ target }) => this.targets.indexOf(target) < committed);
       if (kept.length === 0) throw error;
       const names = kept.map(({ output }) => output.name).join(", ");
-      throw new RunError(`${messageOf(error)}. What was written of ${names} is there; the same run again replaces it`);
+      const Kind = error instanceof UnavailableError ? UnavailableError : RunError;
+      throw new Kind(`${messageOf(error)}. What was written of ${names} is there; the same run again replaces it`);
     }
   }
 
@@ -127,11 +136,28 @@ export class WriteOutput implements BatchWriter<Row> {
   }
 }
 
+/** Lets through what an output wants of an aggregate that goes on: the changes of a window, or the last word on it. */
+export class TakePanes implements DoFn<Row, { rows: Row }> {
+  readonly outputs = ["rows"] as const;
+  constructor(readonly wants: "update" | "final") {}
+
+  process(row: Row, emit: Emitters<{ rows: Row }>, place: () => Place): void {
+    const { pane } = place();
+    // Rows of no aggregate have only one pane, which both want.
+    if (pane === "only" || (pane === "on time") === (this.wants === "final")) emit.rows(row);
+  }
+}
+
 /** An output's end of the graph. */
-export function writeOutput(output: string, batch: string): PTransform<PCollection<Row>, void> {
+export function writeOutput(
+  output: string,
+  batch: string,
+  wants?: "update" | "final",
+): PTransform<PCollection<Row>, void> {
   return named(`write ${output}`, (rows: PCollection<Row>) => {
-    rows.apply(writeBatches("rows", new WriteOutput(output, batch)));
+    const wanted = wants === undefined ? rows : rows.apply(perElement("wanted panes", new TakePanes(wants))).rows;
+    wanted.apply(writeBatches("rows", new WriteOutput(output, batch)));
   });
 }
 
-register("beamline/runners/direct/open-outputs", { WriteOutput });
+register("beamline/runners/direct/open-outputs", { TakePanes, WriteOutput });

@@ -1,15 +1,14 @@
 // A bounded run on this machine: plan → run → commit. What it writes becomes visible at the end, all of it or nothing.
-import { newGraph, runDirect, watchCounts, type Graph, type PCollection, type RunContext } from "../../beam";
+import { runDirect, watchCounts, type RunContext } from "../../beam";
 import { type Address, type Output } from "../../io/connector";
 import { type Pipeline } from "../../pipelines/definition";
-import { type SourceRecord } from "../../schema/record";
 import { type InputAddress } from "../addresses";
-import { timesCleaned } from "../../transforms";
-import { planAll, type Plan } from "../plan";
-import { readRanges, stopReadingOn } from "../read-range";
+import { planAll } from "../plan";
+import { watchReading } from "../read-range";
 import { checkCounts, Tasting, type Report, type Sample } from "../report";
 import { type RunOptions } from "../run-options";
-import { OpenOutputs, writeOutput } from "./open-outputs";
+import { buildGraph } from "./build-graph";
+import { OpenOutputs } from "./open-outputs";
 
 export interface RunRequest {
   readonly pipeline: Pipeline;
@@ -38,7 +37,7 @@ export async function runBatch(request: RunRequest): Promise<Report & { readonly
     tasting.taste(name, table, rows),
   );
   const stopWatching = watchProgress(request.onProgress);
-  const stopListening = request.signal === undefined ? () => {} : stopReadingOn(plan.batch, request.signal);
+  const stopListening = watchReading(plan.batch, { signal: request.signal });
   try {
     const context: RunContext = {
       pipeline: pipeline.name,
@@ -56,7 +55,7 @@ export async function runBatch(request: RunRequest): Promise<Report & { readonly
       duplicates: "in order",
       goesOn: false,
     };
-    const { graph, cleanedOnce } = build(pipeline, params, context, plan.ranges);
+    const { graph, cleanedOnce } = buildGraph(pipeline, params, context, plan.ranges);
     const counters = await runDirect(graph);
     request.signal?.throwIfAborted();
     const counts = checkCounts(counters, opened.written, cleanedOnce);
@@ -82,21 +81,7 @@ export async function runBatch(request: RunRequest): Promise<Report & { readonly
   }
 }
 
-function build(
-  pipeline: Pipeline,
-  params: unknown,
-  context: RunContext,
-  ranges: Plan["ranges"],
-): { graph: Graph; cleanedOnce: boolean } {
-  const graph = newGraph(context);
-  const inputs: Record<string, PCollection<SourceRecord>> = {};
-  for (const name of Object.keys(pipeline.inputs)) inputs[name] = readRanges(graph.root, name, ranges[name] ?? []);
-  const outputs = Object.keys(pipeline.outputs).map((name) => [name, writeOutput(name, context.batch)] as const);
-  pipeline.build(inputs, Object.fromEntries(outputs), params);
-  return { graph, cleanedOnce: Object.values(inputs).every((input) => timesCleaned(input) === 1) };
-}
-
-function watchProgress(onProgress: RunRequest["onProgress"]): () => void {
+export function watchProgress(onProgress: RunRequest["onProgress"]): () => void {
   if (onProgress === undefined) return () => {};
   const counters: Record<string, number> = {};
   return watchCounts((name, by) => {

@@ -108,6 +108,12 @@ export const EVENTS = {
     help: "Dead letters went through the pipeline again",
     fields: { replayed: "count", ok: "count", dead: "count", seconds: "seconds" },
   },
+  "windows not whole": {
+    level: "warn",
+    people: "all",
+    help: "Windows that began before the job did get no row; --partial-windows=write writes them",
+    fields: { windows: "count", first: "text" },
+  },
   "job stopped": {
     level: "info",
     people: "all",

@@ -1,0 +1,103 @@
+// Tells of a job that goes on, what happens to it: to the log, to the metrics, and to who asks whether it is ready.
+import { Metrics } from "../observe/metrics";
+import { Readiness } from "../observe/readiness";
+import { startEndpoints, type Endpoints } from "../observe/endpoints";
+import { type Log } from "../observe/log";
+import { type JobEvent, type JobRequest } from "./run-continuous";
+
+export class JobObserver {
+  private readonly metrics: Metrics;
+  private readonly readiness: Readiness;
+  private endpoints: Endpoints | null = null;
+
+  constructor(
+    private readonly request: JobRequest,
+    job: string,
+    private readonly log: Log,
+  ) {
+    const { name, version } = request.pipeline;
+    this.metrics = new Metrics({ job, pipeline: name, version });
+    this.readiness = new Readiness({ sources: Object.keys(request.inputs), sinks: Object.keys(request.outputs) });
+  }
+
+  async listen(): Promise<void> {
+    const { http } = this.request.options;
+    if (http === undefined) return;
+    this.endpoints = await startEndpoints({ listen: http, metrics: this.metrics, readiness: this.readiness });
+  }
+
+  async close(): Promise<void> {
+    this.log.close();
+    await this.endpoints?.close();
+  }
+
+  tell(event: JobEvent): void {
+    const { log, metrics, readiness, request } = this;
+    switch (event.kind) {
+      case "started":
+        log.event("job started", { version: request.pipeline.version, next_batch: event.batch, epoch: event.epoch });
+        break;
+      case "connected":
+        for (const input of Object.keys(request.inputs)) readiness.sources.connected(input);
+        break;
+      case "looked":
+        metrics.replace(
+          "lag_records",
+          event.lag.map(({ input, source, records }) => ({ labels: { input, source }, value: records })),
+        );
+        break;
+      case "planned": {
+        const ranges = event.plan.parts.filter(({ range }) => range !== null);
+        const records = ranges.reduce((sum, { from, to }) => sum + to - from, 0);
+        log.event("plan made", { batch: event.plan.batch, ranges: ranges.length, records });
+        break;
+      }
+      case "committed": {
+        const { plan, counts, seconds, watermark, openWindows } = event;
+        for (const output of Object.keys(request.outputs)) readiness.sinks.connected(output);
+        readiness.batchCommitted();
+        metrics.addCounts(counts);
+        metrics.add("batches_total", 1, { result: "committed" });
+        metrics.observe("batch_seconds", seconds);
+        metrics.set("open_windows", openWindows);
+        metrics.set("watermark_seconds", watermark === null ? null : watermark / 1000);
+        metrics.set("watermark_delay_seconds", watermark === null ? null : (Date.now() - watermark) / 1000);
+        metrics.set("last_commit_timestamp_seconds", Date.now() / 1000);
+        log.event("batch committed", { batch: plan.batch, ...counts, seconds });
+        break;
+      }
+      case "retrying":
+        metrics.add("batches_total", 1, { result: "failed" });
+        metrics.add("retries_total", 1, { what: "batch" });
+        readiness.batchFailed(event.error);
+        log.event("retrying", {
+          what: "batch",
+          attempt: event.attempt,
+          next_in: event.pause / 1000,
+          error: event.error,
+        });
+        break;
+      case "gap": {
+        const { input, source, next, lost } = event;
+        metrics.add("records_lost_total", lost);
+        log.event("gap found", { input, source, from: next, to: next + lost, lost });
+        break;
+      }
+      case "partial":
+        log.event("windows not whole", { windows: event.windows.length, first: event.windows[0] ?? "" });
+        break;
+      case "stopped":
+        log.event("job stopped", {
+          reason: event.reason,
+          batches: event.batches,
+          read: event.read,
+          seconds: event.seconds,
+        });
+        break;
+      case "failed":
+        readiness.batchFailed(event.error);
+        log.event("job failed", { error: event.error });
+        break;
+    }
+  }
+}

@@ -4,6 +4,7 @@ import { nearest } from "./address";
 import { type Address, type Connector, type SinkConnector, type SourceConnector } from "./connector";
 import type * as File from "./file/file";
 import type * as Kafka from "./kafka/kafka";
+import type * as Postgres from "./postgres/postgres";
 import type * as Sqlite from "./sqlite/sqlite";
 import type * as Stdout from "./stdout/stdout";
 
@@ -11,6 +12,7 @@ import type * as Stdout from "./stdout/stdout";
 const connectors: Record<string, () => Connector> = {
   file: () => (require("./file/file") as typeof File).file,
   kafka: () => (require("./kafka/kafka") as typeof Kafka).kafka,
+  postgres: () => (require("./postgres/postgres") as typeof Postgres).postgres,
   sqlite: () => (require("./sqlite/sqlite") as typeof Sqlite).sqlite,
   stdout: () => (require("./stdout/stdout") as typeof Stdout).stdout,
 };

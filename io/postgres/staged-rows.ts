@@ -1,0 +1,137 @@
+// The rows of one output within a batch: few of them wait in memory, many in a temporary table; then all are merged.
+import { type Table } from "../../schema/table";
+import { type Row } from "../../schema/table";
+import { type Range } from "../../schema/record";
+import { textRowOf, type TextRow } from "./cell-text";
+import { copyLine } from "./copy-text";
+import { quoteName, quoteTable } from "./names";
+import { type Session, type SqlParameter } from "./session";
+import { declaredType } from "./shape";
+
+/** Up to so many rows go with the statement itself: measured, a temporary table costs more than it saves below that. */
+const FEW_ROWS = 2_000;
+/** About so many characters wait for being sent. */
+const CHUNK = 1 << 20;
+
+export class StagedRows {
+  private few: TextRow[] = [];
+  private text = "";
+  private weight = 0;
+  private isStaged = false;
+  private number = 0;
+  /** Its name is its own within the session. */
+  private readonly stage: string;
+
+  constructor(
+    private readonly schema: string,
+    private readonly table: Table,
+    index: number,
+  ) {
+    this.stage = `beamline_stage_${index}`;
+  }
+
+  /** Takes rows. `session` is asked for one only when they become many. */
+  async add(rows: readonly Row[], session: () => Promise<Session>): Promise<void> {
+    for (const row of rows) {
+      const texts = textRowOf(this.table, row);
+      if (this.isStaged) await this.append(texts, session);
+      else {
+        this.few.push(texts);
+        for (const text of texts) this.weight += text?.length ?? 0;
+        if (this.few.length > FEW_ROWS || this.weight > CHUNK) await this.beginStage(session);
+      }
+    }
+  }
+
+  /** Makes the table what the batch says it is. */
+  async merge(session: Session, job: string, ranges: readonly Range[]): Promise<void> {
+    if (this.isStaged) await this.flush(session);
+    const isEmpty = !this.isStaged && this.few.length === 0;
+    if (!isEmpty) await session.query(this.mergeSql(), this.values(this.table.columns.map((_, at) => at)));
+    if (this.table.mode === "by-origin" && ranges.length > 0) await this.clear(session, job, ranges, isEmpty);
+  }
+
+  private async beginStage(session: () => Promise<Session>): Promise<void> {
+    const columns = this.table.columns.map(({ type }, at) => `c${at} ${declaredType(type)}`);
+    await (
+      await session()
+    ).execute(`CREATE TEMPORARY TABLE ${this.stage} (n bigint, ${columns.join(", ")}) ON COMMIT DROP`);
+    this.isStaged = true;
+    const { few } = this;
+    this.few = [];
+    for (const texts of few) await this.append(texts, session);
+  }
+
+  private async append(texts: TextRow, session: () => Promise<Session>): Promise<void> {
+    this.number += 1;
+    this.text += `${this.number}\t${copyLine(texts)}`;
+    if (this.text.length >= CHUNK) await this.flush(await session());
+  }
+
+  private async flush(session: Session): Promise<void> {
+    if (this.text === "") return;
+    const bytes = Buffer.from(this.text);
+    this.text = "";
+    await session.copy(`COPY pg_temp.${this.stage} FROM STDIN`, bytes);
+  }
+
+  /** Where the rows are, as a part of FROM: s, with the columns c0, c1, … of `at` and the number n of each row. */
+  private source(at: readonly number[]): string {
+    if (this.isStaged) return `pg_temp.${this.stage} AS s`;
+    const arrays = at.map((column, index) => `$${index + 1}::${this.arrayType(column)}`);
+    const names = at.map((column) => `c${column}`);
+    return `unnest(${arrays.join(", ")}) WITH ORDINALITY AS s(${names.join(", ")}, n)`;
+  }
+
+  private arrayType(column: number): string {
+    return `${declaredType(this.table.columns[column]?.type ?? { kind: "text" })}[]`;
+  }
+
+  private values(at: readonly number[]): SqlParameter[] {
+    return this.isStaged ? [] : at.map((column) => this.few.map((row) => row[column] ?? null));
+  }
+
+  /** The last row of each key, in the order of keys so that two writers never wait for each other in a circle. */
+  private mergeSql(): string {
+    const { columns, key } = this.table;
+    const names = columns.map(({ name }) => quoteName(name));
+    const keyColumns = key.map((name) => `s.c${columns.findIndex((column) => column.name === name)}`).join(", ");
+    const others = columns.filter(({ name }) => !key.includes(name)).map(({ name }) => quoteName(name));
+    const list = (of: string) => others.map((name) => `${of}.${name}`).join(", ");
+    const action =
+      others.length === 0
+        ? "NOTHING"
+        : `UPDATE SET ${others.map((name) => `${name} = excluded.${name}`).join(", ")} ` +
+          // A row that is as it should be is not written again.
+          `WHERE ROW(${list("t")}) IS DISTINCT FROM ROW(${list("excluded")})`;
+    return (
+      `INSERT INTO ${quoteTable(this.schema, this.table.name)} AS t (${names.join(", ")}) ` +
+      `SELECT DISTINCT ON (${keyColumns}) ${columns.map((_, at) => `s.c${at}`).join(", ")} ` +
+      `FROM ${this.source(columns.map((_, at) => at))} ORDER BY ${keyColumns}, s.n DESC ` +
+      `ON CONFLICT (${key.map(quoteName).join(", ")}) DO ${action}`
+    );
+  }
+
+  /** Takes out what earlier runs of this job left of the ranges that this batch read again, and what it does not give. */
+  private async clear(session: Session, job: string, ranges: readonly Range[], isEmpty: boolean): Promise<void> {
+    const { columns, key } = this.table;
+    const at = isEmpty ? [] : key.map((name) => columns.findIndex((column) => column.name === name));
+    const values = this.values(at);
+    const next = values.length + 1;
+    const isGiven = at.map((column) => `s.c${column} = t.${quoteName(columns[column]?.name ?? "")}`).join(" AND ");
+    await session.query(
+      `DELETE FROM ${quoteTable(this.schema, this.table.name)} AS t ` +
+        `USING unnest($${next}::text[], $${next + 1}::bigint[], $${next + 2}::bigint[]) AS r(source, first, next) ` +
+        `WHERE t."job" = $${next + 3} AND t."source" = r.source AND t."position" >= r.first ` +
+        `AND (r.next IS NULL OR t."position" < r.next)` +
+        (isEmpty ? "" : ` AND NOT EXISTS (SELECT 1 FROM ${this.source(at)} WHERE ${isGiven})`),
+      [
+        ...values,
+        ranges.map((range) => range.source),
+        ranges.map((range) => String(range.from)),
+        ranges.map((range) => (range.to === null ? null : String(range.to))),
+        job,
+      ],
+    );
+  }
+}

@@ -90,8 +90,8 @@ describe("rows in SQLite", () => {
     ]);
     expect(query("SELECT * FROM dead")).toEqual([["j", "parse", "f", 1, "x"]]);
     expect(query("SELECT * FROM _beamline_batches")).toEqual([
-      ["j", "candles", "b1", 2],
-      ["j", "dead", "b1", 1],
+      ["j", "candles", "b1", 2, null, null],
+      ["j", "dead", "b1", 1, null, null],
     ]);
     expect(query("PRAGMA journal_mode")).toEqual([["wal"]]);
   });
@@ -239,6 +239,72 @@ describe("rows by origin", () => {
     await target.write("dead", [letter("f", 2)]);
     await target.abort();
     expect(query("SELECT position FROM dead")).toEqual([[1]]);
+  });
+});
+
+describe("the record of batches", () => {
+  const range = { connector: "file", source: "f", from: 1, to: null, detail: {} };
+  const turn = (number: number, epoch: number, id = `b${number}`): Partial<Batch> => ({
+    id,
+    turn: { number, epoch },
+    ranges: [range],
+  });
+  const records = () => select("SELECT * FROM _beamline_batches WHERE output = 'candles'");
+  const volumes = () => query("SELECT symbol, volume FROM candles ORDER BY symbol");
+
+  it("makes a batch that is there be skipped, though its rows count as written, even when they are others", async () => {
+    await run({ candles: [candle("A", "1")], dead: [letter("f", 1)] }, turn(1, 1));
+    const before = dump();
+    await run({ candles: [candle("A", "2"), candle("B")], dead: [letter("f", 2)] }, turn(1, 1));
+    // A process that took over runs the last plan again, too.
+    await run({ candles: [candle("A", "3")] }, turn(1, 2));
+    expect(dump()).toEqual(before);
+    await run({ candles: [candle("A", "2")] }, turn(2, 2));
+    expect(volumes()).toEqual([["A", "2"]]);
+    expect(query("SELECT * FROM dead")).toEqual([]);
+    expect(records()).toEqual([{ job: "j", output: "candles", batch: "b2", rows: 1, number: 2, epoch: 2 }]);
+  });
+
+  it("keeps a process out whose job was taken over", async () => {
+    await run({ candles: [candle("A", "1")] }, turn(1, 2));
+    const before = dump();
+    for (const id of ["b1", "b2"]) {
+      const old = await open(undefined, turn(2, 1, id));
+      const refused = old.write("candles", [candle("A", "2")]);
+      await expect(refused).rejects.toThrow(RunError);
+      await expect(refused).rejects.toThrow(
+        /^The job j was taken over by another process \(its epoch is 2, ours 1\): this one is too old to write$/,
+      );
+      await old.abort();
+    }
+    expect(dump()).toEqual(before);
+    await run({ candles: [candle("A", "2")] }, { ...turn(1, 1), job: "other" });
+    expect(volumes()).toEqual([["A", "2"]]);
+  });
+
+  it("neither skips nor refuses a run on its own, which takes no job over", async () => {
+    await run({ candles: [candle("A", "1")] }, turn(1, 2));
+    for (const volume of ["2", "3"]) await run({ candles: [candle("A", volume)] }, { id: "b1" });
+    expect(volumes()).toEqual([["A", "3"]]);
+    expect(records()).toEqual([{ job: "j", output: "candles", batch: "b1", rows: 1, number: null, epoch: 2 }]);
+  });
+
+  it("writes an output that came new to a batch that is there for the others", async () => {
+    await run({ candles: [candle("A", "1")] }, turn(1, 1), [candles]);
+    await run({ candles: [candle("A", "2")], dead: [letter("f", 1)] }, turn(1, 1));
+    expect(volumes()).toEqual([["A", "1"]]);
+    expect(query("SELECT position FROM dead")).toEqual([[1]]);
+  });
+
+  it("of an earlier version gets what it lacks", async () => {
+    const database = openDatabase(file());
+    database.exec(
+      `CREATE TABLE _beamline_batches (job TEXT NOT NULL, output TEXT NOT NULL, batch TEXT NOT NULL, rows INTEGER NOT NULL, ` +
+        `PRIMARY KEY (job, output)) WITHOUT ROWID; INSERT INTO _beamline_batches VALUES ('j', 'candles', 'b0', 7)`,
+    );
+    database.close();
+    await run({ candles: [candle("A", "1")] }, turn(1, 1));
+    expect(records()).toEqual([{ job: "j", output: "candles", batch: "b1", rows: 1, number: 1, epoch: 1 }]);
   });
 });
 

@@ -4,8 +4,10 @@ import path from "node:path";
 import { setImmediate, setTimeout } from "node:timers/promises";
 import { UsageError } from "../../schema/errors";
 import { type Row, type Table } from "../../schema/table";
+import { isWritten } from "../batch-record";
 import { type Batch, type OpenTarget, type Output, type WriteResult } from "../connector";
 import { makeDirectory, shownPath } from "../local-path";
+import { prepareBatches, readRecord, writeRecord } from "./batches";
 import { openDatabase, SqliteFailure, type Database } from "./database";
 import { BUSY, explain, LOCKED } from "./failures";
 import { checkTable, compareTable, createNumericView, createTable, OWN_PREFIX, quoteName } from "./shape";
@@ -24,6 +26,8 @@ export class SqliteTarget implements OpenTarget {
   private isOpen = true;
   private readonly upserts = new Map<string, Upsert>();
   private readonly counts = new Map<string, number>();
+  /** Outputs whose rows of this batch are there already. */
+  private readonly written = new Set<string>();
 
   private constructor(
     private readonly file: string,
@@ -62,7 +66,7 @@ export class SqliteTarget implements OpenTarget {
       await (this.begun ??= this.begin());
       const upsert = this.upserts.get(name);
       if (upsert === undefined) throw new Error(`output ${name} was not opened`);
-      for (let from = 0; from < rows.length; from += ROWS_WITHOUT_PAUSE) {
+      for (let from = 0; from < rows.length && !this.written.has(name); from += ROWS_WITHOUT_PAUSE) {
         if (from > 0) await setImmediate();
         upsert.write(rows.length <= ROWS_WITHOUT_PAUSE ? rows : rows.slice(from, from + ROWS_WITHOUT_PAUSE));
       }
@@ -76,7 +80,8 @@ export class SqliteTarget implements OpenTarget {
   async commit(): Promise<void> {
     try {
       await (this.begun ??= this.begin());
-      this.recordBatch();
+      for (const [name, rows] of this.counts)
+        if (!this.written.has(name)) writeRecord(this.database, this.batch, name, rows);
       this.database.exec("COMMIT");
     } catch (error) {
       throw explain(error, shownPath(this.file));
@@ -110,14 +115,17 @@ export class SqliteTarget implements OpenTarget {
     const { database } = this;
     await this.patiently("BEGIN IMMEDIATE");
     const shown = shownPath(this.file);
+    // From here on nobody else writes: what is decided now holds until the end.
+    prepareBatches(database);
     for (const { name, table } of this.outputs) {
+      if (isWritten(this.batch, readRecord(database, this.batch.job, name))) this.written.add(name);
       // Compared again: another program may have made it since this target was opened.
       if (!compareTable(database, table, shown)) createTable(database, table);
       createNumericView(database, table, shown);
       this.upserts.set(name, new Upsert(database, table));
       this.counts.set(name, 0);
     }
-    const byOrigin = this.outputs.filter((output) => output.table.mode === "by-origin");
+    const byOrigin = this.outputs.filter(({ name, table }) => table.mode === "by-origin" && !this.written.has(name));
     if (byOrigin.length > 0) this.clearRanges(byOrigin.map((output) => output.table));
   }
 
@@ -137,19 +145,6 @@ export class SqliteTarget implements OpenTarget {
         )
         .run([this.batch.job]);
     }
-  }
-
-  /** Which batch the tables stand at. No clock in it: the same run leaves the same rows. */
-  private recordBatch(): void {
-    this.database.exec(
-      `CREATE TABLE IF NOT EXISTS ${OWN_PREFIX}batches (job TEXT NOT NULL, output TEXT NOT NULL, batch TEXT NOT NULL, ` +
-        `rows INTEGER NOT NULL, PRIMARY KEY (job, output)) WITHOUT ROWID`,
-    );
-    const record = this.database.prepare(
-      `INSERT INTO ${OWN_PREFIX}batches (job, output, batch, rows) VALUES (?, ?, ?, ?) ` +
-        `ON CONFLICT (job, output) DO UPDATE SET batch = excluded.batch, rows = excluded.rows`,
-    );
-    for (const [name, rows] of this.counts) record.run([this.batch.job, name, this.batch.id, rows]);
   }
 
   /** Runs what may meet another program's lock, and waits without blocking this one. */

@@ -20,7 +20,7 @@ const PIECE_CHARACTERS = 128 * 1024;
 const openTargets = new Set<string>();
 
 export const fileSink: SinkConnector = {
-  delivery: "the file is replaced as a whole when the batch is complete",
+  delivery: "the file is replaced as a whole when the batch is complete; with --streaming each batch has its own",
   wants: "final",
   place: (address) => localPath(address.path),
   open: openFiles,
@@ -34,7 +34,7 @@ async function openFiles(address: Address, outputs: readonly Output[], batch: Ba
   };
   try {
     for (const output of outputs) {
-      const target = await targetOf(address, output, format);
+      const target = await targetOf(address, output, format, batch);
       files.set(output.name, await OutputFile.open(target, output, batch, format));
     }
   } catch (error) {
@@ -49,6 +49,12 @@ async function openFiles(address: Address, outputs: readonly Output[], batch: Ba
       return { written: rows.length };
     },
     async commit() {
+      for (const [name, file] of files) {
+        // A job that goes on has many batches, most of them without dead letters.
+        if (batch.turn === null || file.hasRows) continue;
+        await file.abort();
+        files.delete(name);
+      }
       for (const file of files.values()) await file.finish();
       for (const file of files.values()) await file.publish();
     },
@@ -57,7 +63,7 @@ async function openFiles(address: Address, outputs: readonly Output[], batch: Ba
 }
 
 /** The absolute path that an output is written to. A directory gets one file for each table. */
-async function targetOf(address: Address, output: Output, format: Format | null): Promise<string> {
+async function targetOf(address: Address, output: Output, format: Format | null, batch: Batch): Promise<string> {
   if (address.path === "") throw new UsageError("“file:” needs a path behind it, such as file:out.ndjson");
   const written = localPath(address.path);
   const there = await statOf(written);
@@ -68,8 +74,14 @@ async function targetOf(address: Address, output: Output, format: Format | null)
         `The table “${name}” cannot be the name of a file: name one, such as file:${address.path}rows.ndjson`,
       );
     }
-    return path.join(written, `${name}.${format ?? "ndjson"}`);
+    // The batches of a job that goes on have a file each, and one that is run again has the same name.
+    const ofBatch = batch.turn === null ? "" : `.${batch.id.replaceAll(/[^\w.-]/g, "_")}`;
+    return path.join(written, `${name}${ofBatch}.${format ?? "ndjson"}`);
   }
+  if (batch.turn !== null)
+    throw new UsageError(
+      `With --streaming every batch has a file of its own: name a directory, such as file:${address.path}/`,
+    );
   if (there === null) return written;
   // A device or a pipe cannot be replaced; and where it could, as root, it must not be.
   if (!there.isFile())
@@ -92,6 +104,7 @@ class OutputFile {
   private piece: string;
   private failure: unknown = null;
   private isOpen = true;
+  hasRows = false;
 
   private constructor(
     private readonly target: string,
@@ -142,6 +155,7 @@ class OutputFile {
   }
 
   async write(rows: readonly Row[]): Promise<void> {
+    if (rows.length > 0) this.hasRows = true;
     for (const row of rows) {
       this.piece += this.text.lineOf(row);
       if (this.piece.length >= PIECE_CHARACTERS) await this.flush();

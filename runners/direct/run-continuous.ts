@@ -20,7 +20,7 @@ import { OpenOutputs } from "./open-outputs";
 import { watchProgress } from "./run-batch";
 
 /** Where a batch can be interrupted, in their order. Tests end the process at each of them. */
-export const POINTS = ["planned", "run", "target committed", "before commit", "committed"] as const;
+export const POINTS = ["planned", "run", "target committed", "committed"] as const;
 export type Point = (typeof POINTS)[number];
 
 export interface JobRequest {
@@ -114,7 +114,8 @@ function checkShape(request: JobRequest, state: JobState, job: string): void {
   for (const [input, { scheme, path }] of Object.entries(request.inputs))
     shape[`source of ${input}`] = `${scheme}:${path}`;
   const known = state.meta("shape");
-  if (known !== null) {
+  // Before the first plan nothing is stored that could not fit.
+  if (known !== null && (state.lastBatch() > 0 || state.pending() !== null)) {
     const before = JSON.parse(known) as Record<string, string>;
     const differences = [...new Set([...Object.keys(before), ...Object.keys(shape)])]
       .filter((what) => before[what] !== shape[what])
@@ -396,7 +397,7 @@ class Job {
   private async tryPlan(plan: StoredPlan): Promise<void> {
     const { request, state, memory } = this;
     const started = performance.now();
-    const id = `${state.incarnation}-${plan.batch}`;
+    const id = `${state.incarnation}-${String(plan.batch).padStart(9, "0")}`;
     const ranges = rangesOf(plan.parts);
     const batch = {
       job: this.name,

@@ -1,0 +1,265 @@
+// Jobs that go on, in this process: the law that any cut into batches gives the same rows, what happens at a failure, and
+// what is refused.
+import fs from "node:fs";
+import fc from "fast-check";
+import { parseAddress } from "../../io/address";
+import { tradesAggregate } from "../../pipelines/trades/trades-aggregate";
+import { readParameters } from "../../cli/parameters";
+import { lines, scene, trade } from "../../test/command-scene";
+import { RunOptions } from "../run-options";
+import { runContinuous, type JobEvent, type JobRequest, type Point } from "./run-continuous";
+
+const { at, beamline, write, query, dump } = scene();
+
+const MINUTE = 60_000;
+const T0 = Date.UTC(2026, 0, 5, 9, 30);
+const candles = "SELECT * FROM trades_1min_agg ORDER BY symbol, window_start";
+
+interface Said {
+  readonly flags?: Record<string, string[]>;
+  readonly to?: string;
+  readonly from?: string;
+  readonly params?: object;
+}
+
+function request({ flags = {}, to = "sqlite:data/app.db", from = "file:in.ndjson", params }: Said = {}): JobRequest {
+  const options = readParameters(
+    RunOptions,
+    new Map(Object.entries({ streaming: ["true"], once: ["true"], ...flags })),
+    {},
+  );
+  return {
+    pipeline: tradesAggregate,
+    params: { window: MINUTE, lateness: 0, ...params },
+    options,
+    inputs: { trades: parseAddress(from) },
+    outputs: { candles: parseAddress(to), dead_letters: parseAddress("sqlite:data/app.db") },
+  };
+}
+
+/** A trade so many seconds after the beginning. */
+const tradeAt = (id: number, seconds: number, more: object = {}) =>
+  trade(id, { T: T0 + seconds * 1000, E: T0 + seconds * 1000, ...more });
+
+const append = (...texts: string[]) => fs.appendFileSync(at("in.ndjson"), lines(...texts));
+
+beforeEach(() => write("in.ndjson", ""));
+
+jest.setTimeout(60_000);
+
+describe("the law: any cut into batches gives the same rows", () => {
+  const someTrades = fc.array(
+    fc.record({
+      id: fc.integer({ min: 1, max: 60 }),
+      late: fc.integer({ min: 0, max: 9 }),
+      symbol: fc.constantFrom("BTCUSDT", "ETHUSDT"),
+      price: fc.integer({ min: 1, max: 999 }),
+    }),
+    { minLength: 1, maxLength: 120 },
+  );
+
+  test("within the disorder: equal to one bounded run, whatever the cuts and however often it is started", async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        someTrades,
+        fc.array(fc.nat(120), { maxLength: 6 }),
+        fc.integer({ min: 8, max: 60 }),
+        async (made, cuts, most) => {
+          fs.rmSync(at("data"), { recursive: true, force: true });
+          fs.rmSync(at("in.ndjson"), { force: true });
+          // Time goes on by two seconds a record, and each may be up to nine seconds older than that. An id has one content.
+          const known = new Map<string, { text: string; time: number }>();
+          const texts = made.map(({ id, late, symbol, price }, n) => {
+            const first = known.get(`${symbol} ${id}`);
+            // The same trade again may come, as long as it is within the disorder; then the id is another trade's.
+            if (first !== undefined && first.time >= n * 2 - 9) return first.text;
+            const fresh = first === undefined ? id : 1000 + n;
+            const text = tradeAt(fresh, n * 2 - late, { s: symbol, p: String(price) });
+            known.set(`${symbol} ${id}`, { text, time: n * 2 - late });
+            return text;
+          });
+          const ends = [...new Set([...cuts.map((cut) => Math.min(cut, texts.length)), texts.length])].sort(
+            (a, b) => a - b,
+          );
+          let from = 0;
+          for (const end of ends) {
+            fs.appendFileSync(at("in.ndjson"), lines(...texts.slice(from, end)));
+            from = end;
+            await runContinuous(request({ flags: { "max-batch": [String(most)], disorder: ["9s"] } }));
+          }
+          await beamline("--from", "file:in.ndjson", "--to", "sqlite:data/bounded.db");
+          expect(query(candles)).toEqual(query(candles, "data/bounded.db"));
+        },
+      ),
+      { numRuns: 10 },
+    );
+  });
+
+  test("beyond it: what came too late is counted, and the rows are those of the rest", async () => {
+    append(tradeAt(1, 0), tradeAt(2, 200));
+    await runContinuous(request());
+    append(tradeAt(3, 10), tradeAt(4, 195), tradeAt(5, 260));
+    const report = await runContinuous(request());
+    expect(report).toMatchObject({ read: 3, ok: 3, late: 1 });
+    expect(query("SELECT window_start, trade_count FROM trades_1min_agg ORDER BY 1")).toEqual([
+      { window_start: "2026-01-05T09:30:00.000Z", trade_count: 1 },
+      { window_start: "2026-01-05T09:33:00.000Z", trade_count: 2 },
+      { window_start: "2026-01-05T09:34:00.000Z", trade_count: 1 },
+    ]);
+  });
+
+  test("duplicates are found across batches and restarts, and ids that are texts too", async () => {
+    for (const id of [7, 7, 8, 7]) {
+      append(tradeAt(id, id));
+      await runContinuous(request());
+    }
+    expect(query("SELECT trade_count FROM trades_1min_agg")).toEqual([{ trade_count: 2 }]);
+  });
+});
+
+describe("the last word on a window", () => {
+  const finals = () =>
+    fs
+      .readdirSync(at("out"))
+      .sort()
+      .flatMap((file) => fs.readFileSync(at("out", file), "utf8").trim().split("\n"))
+      .map((line) => JSON.parse(line) as { window_start: string; trade_count: number })
+      .map(({ window_start, trade_count }) => [window_start.slice(11, 16), trade_count]);
+
+  test("a sink that appends gets each window once, when the watermark has passed it, and the rest with --flush", async () => {
+    const to = { to: "file:out/" };
+    append(tradeAt(1, 0), tradeAt(2, 30));
+    await runContinuous(request(to));
+    expect(fs.readdirSync(at("out"))).toEqual([]);
+    append(tradeAt(3, 50), tradeAt(4, 100));
+    await runContinuous(request(to));
+    expect(finals()).toEqual([["09:30", 3]]);
+    append(tradeAt(5, 101));
+    const report = await runContinuous(request({ ...to, flags: { once: ["false"], flush: ["true"] } }));
+    expect(report).toMatchObject({ batches: 2, openWindows: 0 });
+    expect(finals()).toEqual([
+      ["09:30", 3],
+      ["09:31", 2],
+    ]);
+    await expect(runContinuous(request(to))).rejects.toThrow("was ended by --flush");
+  });
+
+  test("a record of the far future does not make what comes after it late", async () => {
+    append(tradeAt(1, 0), tradeAt(2, 3_000_000_000));
+    await runContinuous(request({ flags: { "batch-time": ["2026-01-05T09:30:30Z"] } }));
+    append(tradeAt(3, 20));
+    expect(await runContinuous(request())).toMatchObject({ late: 0 });
+  });
+});
+
+describe("a batch that fails", () => {
+  test.each<Point>(["planned", "run", "target committed", "committed"])(
+    "at “%s”: the next start runs the same plan, and the rows are the same",
+    async (point) => {
+      append(tradeAt(1, 0), tradeAt(2, 1), tradeAt(1, 0));
+      let died = false;
+      const dying = {
+        ...request(),
+        onPoint: (reached: Point) => {
+          if (reached !== point || died) return;
+          died = true;
+          throw new Error("the power is gone");
+        },
+      };
+      await expect(runContinuous(dying)).rejects.toThrow("the power is gone");
+      append(tradeAt(3, 2), tradeAt(2, 1));
+      await runContinuous(request());
+      await beamline("--from", "file:in.ndjson", "--to", "sqlite:data/bounded.db");
+      expect(query(candles)).toEqual(query(candles, "data/bounded.db"));
+      const state = query("SELECT value FROM meta WHERE name = 'totals'", "data/state/trades-aggregate.db");
+      expect(JSON.parse(String(state[0]?.["value"]))).toMatchObject({ read: 5, ok: 5, duplicate: 2 });
+    },
+  );
+
+  test("two processes of one job: the second is refused", async () => {
+    append(tradeAt(1, 0));
+    const first = {
+      ...request(),
+      onPoint: async () => {
+        await expect(runContinuous(request())).rejects.toThrow("is being run by another process");
+      },
+    };
+    await runContinuous(first);
+    expect.hasAssertions();
+  });
+
+  test("a signal ends the job behind its batch", async () => {
+    append(tradeAt(1, 0));
+    const stop = new AbortController();
+    const onEvent = (event: JobEvent) => event.kind === "committed" && stop.abort(new Error("stop"));
+    const endless = request({ flags: { once: ["false"] } });
+    expect(await runContinuous({ ...endless, onEvent, signal: stop.signal })).toMatchObject({
+      state: "interrupted",
+      read: 1,
+    });
+  });
+});
+
+describe("what is refused at the start", () => {
+  test("another definition, with what is different; but other lateness and sizes are fine", async () => {
+    append(tradeAt(1, 0));
+    await runContinuous(request());
+    await runContinuous(request({ params: { lateness: 1 }, flags: { "max-batch": ["7"] } }));
+    await expect(runContinuous(request({ params: { window: 2 * MINUTE } }))).rejects.toThrow(
+      /the window of “aggregate by symbol” was .*60000.* and is .*120000.*--job.*--reset/,
+    );
+    await runContinuous(request({ params: { window: 2 * MINUTE }, flags: { reset: ["true"] } }));
+  });
+
+  test("a source that was made anew, is shorter, or gone", async () => {
+    append(tradeAt(1, 0), tradeAt(2, 1));
+    await runContinuous(request());
+    write("in.ndjson", lines(tradeAt(1, 0), tradeAt(9, 1)));
+    await expect(runContinuous(request())).rejects.toThrow("has another record at");
+    write("in.ndjson", lines(tradeAt(1, 0)));
+    await expect(runContinuous(request())).rejects.toThrow("as if it were made anew");
+  });
+
+  test("by the command: wrong flags in one sentence, exit code 2", async () => {
+    expect(await beamline("--once")).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("--once goes with --streaming only"),
+    });
+    write("rows.csv", "a\n");
+    expect(await beamline("--streaming", "--once", "--from", "file:rows.csv")).toMatchObject({ code: 2 });
+    expect(await beamline("--streaming", "--once", "--from", "file:in.ndjson", "--job", "../x")).toMatchObject({
+      code: 2,
+    });
+    expect(
+      await beamline("--streaming", "--once", "--from", "file:in.ndjson", "--to", "file:one.ndjson"),
+    ).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("name a directory"),
+    });
+  });
+
+  test("a reset asks first, where nobody can answer it says how", async () => {
+    append(tradeAt(1, 0));
+    const words = ["--streaming", "--once", "--from", "file:in.ndjson"];
+    expect(await beamline(...words)).toMatchObject({ code: 0 });
+    const before = dump();
+    expect(await beamline(...words, "--reset")).toMatchObject({ code: 2, stderr: expect.stringContaining("--yes") });
+    expect(await beamline(...words, "--reset", "--yes")).toMatchObject({ code: 0 });
+    expect(query(candles)).toHaveLength(1);
+    expect(before).toContain("trades_1min_agg");
+  });
+});
+
+test("a line without its end is still being written", async () => {
+  fs.appendFileSync(at("in.ndjson"), `${tradeAt(1, 0)}\n${tradeAt(2, 1)}`);
+  expect(await runContinuous(request())).toMatchObject({ read: 1 });
+  fs.appendFileSync(at("in.ndjson"), "\n");
+  expect(await runContinuous(request())).toMatchObject({ read: 1, ok: 1 });
+});
+
+test("files that come later are read too", async () => {
+  append(tradeAt(1, 0));
+  await runContinuous(request({ from: "file:*.ndjson" }));
+  write("more.ndjson", lines(tradeAt(2, 1)));
+  expect(await runContinuous(request({ from: "file:*.ndjson" }))).toMatchObject({ read: 1, ok: 1 });
+});

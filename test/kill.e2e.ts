@@ -1,0 +1,93 @@
+// A job that goes on, killed with SIGKILL again and again while its file grows: every number of the ledger counts exactly
+// once. And the same job built wrong on purpose must fail this, or the test would prove nothing.
+import fs from "node:fs";
+import { openDatabase } from "../io/sqlite/database";
+import { POINTS, type Point } from "../runners/direct/run-continuous";
+import { type DyingJob } from "./dying-job";
+import { runDying } from "./run-dying";
+import { Ledger, type Expected } from "./ledger";
+import { scratchDirectory } from "./scratch";
+
+const at = scratchDirectory();
+const run = (job: Partial<DyingJob>, killAfter?: number) =>
+  runDying(
+    at(),
+    {
+      from: `file:${at("in.ndjson")}`,
+      to: `sqlite:${at("out.db")}`,
+      ...job,
+      flags: { "state-dir": at("state"), "max-batch": "150", once: "true", ...job.flags },
+    },
+    killAfter,
+  );
+
+function candles(): Expected[] {
+  const database = openDatabase(at("out.db"));
+  try {
+    return database
+      .prepare("SELECT symbol, window_start, trade_count, volume FROM trades_1min_agg ORDER BY symbol, window_start")
+      .all([]) as unknown as Expected[];
+  } finally {
+    database.close();
+  }
+}
+
+const append = (ledger: Ledger, count: number) =>
+  fs.appendFileSync(
+    at("in.ndjson"),
+    ledger
+      .take(count)
+      .map(({ value }) => `${value}\n`)
+      .join(""),
+  );
+
+test("killed at each point of a batch: exactly once", async () => {
+  const ledger = new Ledger(1);
+  append(ledger, 300);
+  for (const point of POINTS) {
+    for (const nth of [1, 2]) {
+      append(ledger, 600);
+      expect(await run({ die: { point, nth } })).toBe("killed");
+    }
+  }
+  expect(await run({})).toBe("done");
+  expect(candles()).toEqual(ledger.expected());
+});
+
+test("killed twenty times at random moments, while it reads: exactly once", async () => {
+  const ledger = new Ledger(2);
+  append(ledger, 100);
+  let killed = 0;
+  while (killed < 20) {
+    const going = run({ flags: { once: "false", "batch-interval": "20ms" } }, 350 + Math.random() * 500);
+    for (let n = 0; n < 8; n += 1) {
+      append(ledger, 100);
+      await new Promise((resolve) => setTimeout(resolve, 60));
+    }
+    if ((await going) === "killed") killed += 1;
+  }
+  expect(await run({})).toBe("done");
+  expect(candles()).toEqual(ledger.expected());
+});
+
+test.each(["positions before targets", "accumulators apart"] as const)(
+  "built wrong (%s), it does not count exactly once",
+  async (wrong) => {
+    const ledger = new Ledger(3);
+    for (let n = 0; n < 12; n += 1) {
+      append(ledger, 700);
+      await run({ wrong });
+    }
+    expect(await run({})).toBe("done");
+    // The last windows may be right again: what counts is that some are not.
+    expect(candles()).not.toEqual(ledger.expected());
+  },
+);
+
+test.each<Point>(["target committed"])("a plan that %s before the crash is not written twice", async (point) => {
+  const ledger = new Ledger(4);
+  append(ledger, 100);
+  expect(await run({ die: { point, nth: 1 } })).toBe("killed");
+  expect(await run({})).toBe("done");
+  expect(candles()).toEqual(ledger.expected());
+});

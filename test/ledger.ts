@@ -1,0 +1,58 @@
+// A ledger of numbered trades: what was sent, and so what each candle must say when every number counts exactly once.
+import { trade } from "./command-scene";
+
+export const MINUTE = 60_000;
+const T0 = Date.UTC(2026, 0, 5, 9, 30);
+const SYMBOLS = ["BTCUSDT", "ETHUSDT", "SOLUSDT"];
+
+export interface Expected {
+  readonly symbol: string;
+  readonly window_start: string;
+  readonly trade_count: number;
+  readonly volume: string;
+}
+
+/** Trades in the order in which they are sent: disordered by up to five seconds, one of twenty sent twice. */
+export class Ledger {
+  private next = 0;
+  private readonly candles = new Map<string, { trades: number; volume: number }>();
+  /** Numbers with a remainder: the same sequence for the same seed. */
+  private state: number;
+
+  constructor(seed: number) {
+    this.state = seed;
+  }
+
+  private random(below: number): number {
+    this.state = (this.state * 1103515245 + 12345) % 2147483648;
+    return Math.floor((this.state / 2147483648) * below);
+  }
+
+  /** The next trades, with their keys and times. Ten of them make a second. */
+  take(count: number): { key: string; value: string; time: number }[] {
+    const sent = [];
+    for (let n = 0; n < count; n += 1) {
+      const id = this.next;
+      this.next += 1;
+      const symbol = SYMBOLS[this.random(SYMBOLS.length)] as string;
+      const time = T0 + id * 100 - this.random(5000);
+      const quantity = 1 + this.random(9);
+      const record = { key: symbol, value: trade(id, { s: symbol, T: time, E: time, q: String(quantity) }), time };
+      sent.push(record);
+      if (this.random(20) === 0) sent.push(record);
+      const place = `${symbol} ${new Date(Math.floor(time / MINUTE) * MINUTE).toISOString()}`;
+      const candle = this.candles.get(place) ?? { trades: 0, volume: 0 };
+      this.candles.set(place, { trades: candle.trades + 1, volume: candle.volume + quantity });
+    }
+    return sent;
+  }
+
+  expected(): Expected[] {
+    return [...this.candles]
+      .map(([place, { trades, volume }]) => {
+        const [symbol = "", window_start = ""] = place.split(" ");
+        return { symbol, window_start, trade_count: trades, volume: String(volume) };
+      })
+      .sort((a, b) => (`${a.symbol} ${a.window_start}` < `${b.symbol} ${b.window_start}` ? -1 : 1));
+  }
+}

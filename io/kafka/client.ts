@@ -35,6 +35,9 @@ interface TopicLeaders {
   readonly at: number;
 }
 
+/** A topic that is not there: a wrong name, or one that has to be made first. */
+export class MissingTopicError extends UsageError {}
+
 const clients = new Map<string, KafkaClient>();
 
 /** A connected client. Each of them must be given back with `release`. */
@@ -130,7 +133,7 @@ export class KafkaClient {
     } catch (error) {
       if (typeOf(error) !== "UNKNOWN_TOPIC_OR_PARTITION") throw error;
       const known = await this.topicNames().catch(() => []);
-      throw new UsageError(`There is no topic “${topic}” at ${this.shown}: ${nameHint(topic, known)}`);
+      throw new MissingTopicError(`There is no topic “${topic}” at ${this.shown}: ${nameHint(topic, known)}`);
     }
   }
 

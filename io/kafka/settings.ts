@@ -101,7 +101,7 @@ function saslOf(environment: Environment): SASLOptions | null {
     throw new UsageError(
       "KAFKA_SASL_MECHANISM is set, but no password: set KAFKA_SASL_PASSWORD or KAFKA_SASL_PASSWORD_FILE",
     );
-  return { mechanism: known, username, password } as SASLOptions;
+  return { mechanism: known, username, password };
 }
 
 /** An empty value counts as none: that is how a variable is unset in many files. */

@@ -1,0 +1,88 @@
+// What a row becomes in a topic: its key, its id and its time. Only the row and its batch decide, so that a batch that is
+// run again gives the same messages.
+import { createHash } from "node:crypto";
+import { UsageError } from "../../schema/errors";
+import { type Column, type Row, type Table } from "../../schema/table";
+import { suggestion } from "../address";
+import { cellOf, type Cell } from "../cell";
+import { type Batch } from "../connector";
+
+/** The header by which a reader knows a message that was written twice. */
+export const ID_HEADER = "beamline-id";
+
+/** The column that is a message's time unless another one is named. */
+const USUAL_TIME = "window_start";
+
+/** 80 bits: enough that two messages of one topic never share it by chance. */
+const ID_LENGTH = 20;
+
+export interface Message {
+  readonly key: string | null;
+  readonly value: string | Buffer;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Milliseconds, as text; absent when the time of the writing will do. */
+  readonly timestamp?: string;
+}
+
+/** Makes messages of one output's rows. `valueOf` gives their bodies. */
+export function messagesOf(
+  table: Table,
+  output: string,
+  batch: Batch,
+  time: string | null,
+  valueOf: (row: Row) => string | Buffer,
+): (row: Row) => Message {
+  const keys = table.key.map((name) => columnOf(table, name));
+  const single = keys.length === 1 ? keys[0] : undefined;
+  const timeColumn = timeOf(table, time);
+  return (row) => {
+    const cells = keys.map((column) => cellOf(table, column, row));
+    const canonical = `[${cells.map(canonicalOf).join(",")}]`;
+    const id = createHash("sha256")
+      .update(`${JSON.stringify([batch.job, output, batch.id])}${canonical}`)
+      .digest("hex")
+      .slice(0, ID_LENGTH);
+    const at = timeColumn === null ? null : row[timeColumn.name];
+    return {
+      key: keys.length === 0 ? null : single === undefined ? canonical : textOf(cells[0] ?? null),
+      value: valueOf(row),
+      headers: { [ID_HEADER]: id },
+      ...(typeof at === "number" && at >= 0 ? { timestamp: String(at) } : {}),
+    };
+  };
+}
+
+function columnOf(table: Table, name: string): Column {
+  const column = table.columns.find((one) => one.name === name);
+  if (column === undefined) throw new Error(`Table ${table.name} has no column ${name}`);
+  return column;
+}
+
+/** The column of a message's time; null when there is none, and the time of the writing is taken. */
+function timeOf(table: Table, asked: string | null): Column | null {
+  const times = table.columns.filter((column) => column.type.kind === "timestamp");
+  if (asked === null) return times.find((column) => column.name === USUAL_TIME) ?? null;
+  const column = times.find((one) => one.name === asked);
+  if (column !== undefined) return column;
+  const names = times.map((one) => one.name);
+  throw new UsageError(
+    names.length === 0
+      ? `“?time=${asked}” names no column of a time: ${table.name} has none`
+      : `“?time=${asked}” is no column of a time in ${table.name}: ${suggestion(asked, names)}`,
+  );
+}
+
+function textOf(cell: Cell): string | null {
+  if (cell === null || typeof cell === "string") return cell;
+  return cell instanceof Uint8Array ? base64Of(cell) : String(cell);
+}
+
+/** JSON in which every cell has one form only. */
+function canonicalOf(cell: Cell): string {
+  if (typeof cell === "string") return JSON.stringify(cell);
+  return cell instanceof Uint8Array ? JSON.stringify(base64Of(cell)) : String(cell);
+}
+
+function base64Of(bytes: Uint8Array): string {
+  return `base64:${Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64")}`;
+}

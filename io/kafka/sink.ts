@@ -1,0 +1,166 @@
+// Writes rows to a topic, one message each. What is in a topic cannot be taken back: a batch that is run again writes its
+// messages again, with the same ids.
+import { RunError, UsageError } from "../../schema/errors";
+import { type Row } from "../../schema/table";
+import { type Address, type Batch, type OpenTarget, type Output, type SinkConnector } from "../connector";
+import { ndjsonOf } from "../row-text";
+import { MissingTopicError, withClient } from "./client";
+import { explain, typeOf } from "./failures";
+import { messagesOf, type Message } from "./messages";
+import { patiently } from "./patience";
+import { checkOptions, placeOf, sameText, type KafkaPlace } from "./place";
+import { useProducer, withAdmin, type SharedProducer } from "./producer";
+
+const OPTIONS = ["time", "create", "partitions", "replication"] as const;
+
+/** What is sent together, well below the megabyte that brokers take by default. */
+const SEND_BYTES = 512 * 1024;
+const SEND_MESSAGES = 5_000;
+
+const OPEN_PATIENCE_MS = 5_000;
+
+export const kafkaSink: SinkConnector = {
+  delivery:
+    "append, at least once: a batch that is run again writes its messages again, with the same beamline-id; nothing can be taken back",
+  wants: "final",
+  place: (address) => sameText(placeOf(address)),
+  open: openTopic,
+};
+
+async function openTopic(address: Address, outputs: readonly Output[], batch: Batch): Promise<OpenTarget> {
+  checkOptions(address, OPTIONS, "written to");
+  const place = placeOf(address);
+  const [output, second] = outputs;
+  if (output === undefined) throw new Error("No output goes to this topic");
+  if (second !== undefined)
+    throw new UsageError(
+      `The outputs ${outputs.map(({ name }) => name).join(", ")} all go to the topic ${place.topic}: give each its own, such as --to ${second.name}=kafka://${place.brokers.join(",")}/${second.table.name}`,
+    );
+  const creation = creationOf(address);
+  const json = ndjsonOf(output.table);
+  const valueOf = (row: Row): string => json.lineOf(row).slice(0, -1);
+  const messageOf = messagesOf(output.table, output.name, batch, address.options["time"] ?? null, valueOf);
+  const shown = `Topic ${place.topic} at ${place.brokers.join(",")}`;
+  try {
+    await ensureTopic(place, creation);
+    const producer = await patiently(() => useProducer(place.brokers), { limitMs: OPEN_PATIENCE_MS });
+    return new TopicTarget(producer, place.topic, shown, output.name, messageOf, batch.turn === null ? "run" : "job");
+  } catch (error) {
+    throw explain(error, shown);
+  }
+}
+
+class TopicTarget implements OpenTarget {
+  private isOpen = true;
+  private hasFailed = false;
+
+  constructor(
+    private readonly shared: SharedProducer,
+    private readonly topic: string,
+    private readonly shown: string,
+    private readonly output: string,
+    private readonly messageOf: (row: Row) => Message,
+    private readonly use: "run" | "job",
+  ) {}
+
+  async write(name: string, rows: readonly Row[]): Promise<{ written: number }> {
+    if (name !== this.output) throw new Error(`Output ${name} was not opened`);
+    let messages: Message[] = [];
+    let bytes = 0;
+    for (const row of rows) {
+      const message = this.messageOf(row);
+      const size = message.value.length + (message.key?.length ?? 0);
+      if (messages.length > 0 && (bytes + size > SEND_BYTES || messages.length >= SEND_MESSAGES)) {
+        await this.send(messages);
+        messages = [];
+        bytes = 0;
+      }
+      messages.push(message);
+      bytes += size;
+    }
+    if (messages.length > 0) await this.send(messages);
+    return { written: rows.length };
+  }
+
+  /** Comes back when every replica has the messages. */
+  private async send(messages: Message[]): Promise<void> {
+    try {
+      await this.shared.producer.send({ topic: this.topic, acks: -1, messages });
+    } catch (error) {
+      this.hasFailed = true;
+      if (typeOf(error) === "MESSAGE_TOO_LARGE")
+        throw new RunError(
+          `${this.shown} does not take a message of ${largest(messages)} bytes: raise the topic's max.message.bytes`,
+        );
+      throw explain(error, this.shown);
+    }
+  }
+
+  /** All was acknowledged when it was written. */
+  async commit(): Promise<void> {
+    this.close();
+  }
+
+  async abort(): Promise<void> {
+    this.close();
+  }
+
+  private close(): void {
+    if (!this.isOpen) return;
+    this.isOpen = false;
+    this.shared.release(this.hasFailed ? "broken" : this.use);
+  }
+}
+
+function largest(messages: readonly Message[]): number {
+  return messages.reduce((most, { value }) => Math.max(most, Buffer.byteLength(value)), 0);
+}
+
+interface Creation {
+  /** Null: as many as the broker makes by itself. */
+  readonly partitions: number | null;
+  readonly replication: number | null;
+}
+
+/** What `?create=true&partitions=N&replication=N` asks for; null when the topic must be there. */
+function creationOf({ path, options }: Address): Creation | null {
+  const { create } = options;
+  if (create !== undefined && create !== "true" && create !== "false")
+    throw new UsageError(`“?create=${create}” of kafka:${path} must be true or false`);
+  const partitions = countOf(options, "partitions", 100_000);
+  const replication = countOf(options, "replication", 1_000);
+  if (create === "true") return { partitions, replication };
+  if (partitions !== null || replication !== null)
+    throw new UsageError(
+      `“?partitions” and “?replication” say how a topic is made: they need “create=true” beside them`,
+    );
+  return null;
+}
+
+function countOf(options: Address["options"], name: string, most: number): number | null {
+  const text = options[name];
+  if (text === undefined) return null;
+  const count = Number(text);
+  if (!/^\d+$/.test(text) || count < 1 || count > most)
+    throw new UsageError(`“?${name}=${text}” must be a whole number from 1 to ${most}`);
+  return count;
+}
+
+async function ensureTopic(place: KafkaPlace, creation: Creation | null): Promise<void> {
+  const { brokers, topic } = place;
+  const look = (): Promise<unknown> =>
+    patiently(() => withClient(place, (client) => client.partitions(topic)), { limitMs: OPEN_PATIENCE_MS });
+  try {
+    await look();
+  } catch (error) {
+    if (!(error instanceof MissingTopicError)) throw error;
+    if (creation === null)
+      throw new UsageError(`${error.message}; a new topic is made with ?create=true behind the address`);
+    await withAdmin(brokers, (admin) =>
+      admin.createTopics({
+        topics: [{ topic, numPartitions: creation.partitions ?? -1, replicationFactor: creation.replication ?? -1 }],
+        waitForLeaders: true,
+      }),
+    );
+  }
+}

@@ -41,7 +41,10 @@ interface ByTopic<Partition> {
 }
 
 export interface InternalBroker {
-  readonly connectionPool: { send<Answer extends object>(exchange: Exchange<Answer>): Promise<Answer> };
+  readonly connectionPool: {
+    send<Answer extends object>(exchange: Exchange<Answer>): Promise<Answer>;
+    getConnection(index: 0 | 1): Promise<unknown>;
+  };
   lookupRequest(apiKey: number, versions: unknown): Protocol<FetchInput>;
   metadata(topics: readonly string[]): Promise<Metadata>;
   listOffsets(input: {
@@ -127,8 +130,24 @@ export function brokerPoolOf({ brokers, access, socketFactory, ...limits }: Clus
   }).brokerPool;
 }
 
+const connecting = new WeakMap<InternalBroker, Promise<unknown>>();
+
+/**
+ * Connects the connection for fetches when it is not. kafkajs opens one more socket for every request that comes while it
+ * is still connecting, and forgets all but the last.
+ */
+async function connectForFetch(broker: InternalBroker): Promise<void> {
+  let attempt = connecting.get(broker);
+  if (attempt === undefined) {
+    attempt = broker.connectionPool.getConnection(1).finally(() => connecting.delete(broker));
+    connecting.set(broker, attempt);
+  }
+  await attempt;
+}
+
 /** Sends a fetch and gives the answer as the bytes that came, with the version of their form. */
 export async function fetchRaw(broker: InternalBroker, input: FetchInput): Promise<{ version: number; bytes: Buffer }> {
+  await connectForFetch(broker);
   const exchange = broker.lookupRequest(apiKeys.Fetch, requests.Fetch)(input);
   const answer = await broker.connectionPool.send<{ bytes: Buffer }>({
     request: exchange.request,

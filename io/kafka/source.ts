@@ -16,16 +16,17 @@ const RANGE_OFFSETS = 250_000;
 const PLAN_PATIENCE_MS = 5_000;
 
 export const kafkaSource: SourceConnector = {
-  plan: planTopic,
+  plan: (address, stretch) => planTopic(address, stretch),
   read: (range, signal) => readRange(range, signal),
   follow: followTopic,
 };
 
-async function planTopic(address: Address, stretch: Stretch): Promise<Range[]> {
+/** What lies in a topic now, in ranges of at most so many offsets. */
+export async function planTopic(address: Address, stretch: Stretch, rangeOffsets = RANGE_OFFSETS): Promise<Range[]> {
   checkOptions(address, SOURCE_OPTIONS, "read from");
   const place = placeOf(address);
   try {
-    return await patiently(() => withClient(place, (client) => plan(client, place, stretch)), {
+    return await patiently(() => withClient(place, (client) => plan(client, place, stretch, rangeOffsets)), {
       limitMs: PLAN_PATIENCE_MS,
     });
   } catch (error) {
@@ -37,7 +38,12 @@ async function planTopic(address: Address, stretch: Stretch): Promise<Range[]> {
  * From the log's start to the last stable offset: what an open transaction holds back is not there yet. Times are those
  * of the records: a stretch begins with the first record of its time, and ends before the first one after it.
  */
-async function plan(client: KafkaClient, place: KafkaPlace, { since, until }: Stretch): Promise<Range[]> {
+async function plan(
+  client: KafkaClient,
+  place: KafkaPlace,
+  { since, until }: Stretch,
+  rangeOffsets: number,
+): Promise<Range[]> {
   const { topic } = place;
   const partitions = await client.partitions(topic);
   const [starts, ends, sinces, untils] = await Promise.all([
@@ -51,12 +57,12 @@ async function plan(client: KafkaClient, place: KafkaPlace, { since, until }: St
     // No record of that time or later: nothing to read since then, and no end before the end.
     const from = Math.max(starts.get(partition) ?? 0, sinces === null ? 0 : (sinces.get(partition) ?? last));
     const to = Math.min(last, untils?.get(partition) ?? last);
-    return split(from, to).map(([first, next]) => rangeOf(place, partition, first, next));
+    return split(from, to, rangeOffsets).map(([first, next]) => rangeOf(place, partition, first, next));
   });
 }
 
-function split(from: number, to: number): [number, number][] {
+function split(from: number, to: number, most: number): [number, number][] {
   const pieces: [number, number][] = [];
-  for (let at = from; at < to; at += RANGE_OFFSETS) pieces.push([at, Math.min(to, at + RANGE_OFFSETS)]);
+  for (let at = from; at < to; at += most) pieces.push([at, Math.min(to, at + most)]);
   return pieces;
 }

@@ -7,19 +7,20 @@ import { type Pipeline } from "../pipelines/definition";
 import { quietSdkLogs } from "../beam";
 import { nearest } from "../io/address";
 import { inputAddresses, outputAddresses } from "../runners/addresses";
+import { jobsIn, jobStatus } from "../runners/direct/job-status";
 import { JobObserver } from "../runners/direct/job-observer";
 import { hasState } from "../runners/direct/job-state";
 import { runBatch } from "../runners/direct/run-batch";
 import { runContinuous, type JobRequest } from "../runners/direct/run-continuous";
 import { Log } from "../runners/observe/log";
-import { RunOptions } from "../runners/run-options";
+import { RunOptions, StatusOptions } from "../runners/run-options";
 import { messageOf, RunError, UsageError } from "../schema/errors";
 import { describe, describeJson } from "./describe";
 import { commandName, generalHelp, switchesOf, table, usages, verbHelp, verbs, type Verb } from "./help";
 import { init } from "./init";
 import { ownPipelines } from "./own-pipelines";
 import { parametersOf, readParameters, type Parameter, type Said } from "./parameters";
-import { harmless, print, printReport, Progress } from "./screen";
+import { harmless, print, printReport, Progress, statusText } from "./screen";
 import { namesIn, sortWords, splitWords, type Word } from "./words";
 
 const DONE = 0;
@@ -53,20 +54,22 @@ async function obey(args: readonly string[]): Promise<number> {
   const own = ownUnlessInTheWay(words);
   const pipelines = [...own, ...catalog.filter(({ name }) => !own.some((pipeline) => pipeline.name === name))];
   const { verb, pipeline, rest } = choose(words, pipelines, own);
-  const parameters = verb === "run" ? parametersOfRun(pipeline) : [];
+  const parameters = verb === "run" ? parametersOfRun(pipeline) : verb === "status" ? parametersOf(StatusOptions) : [];
   const { names, said } = sortWords(words, parameters, switchesOf(verb));
   if (said.has("help")) {
     process.stdout.write(`${rest.verb === null ? generalHelp(pipelines) : verbHelp(verb, pipeline)}\n`);
     return DONE;
   }
   const extra = names.slice(rest.used);
-  if (verb !== "init" && extra.length > 0)
-    throw new UsageError(`“${extra[0]}” is too much: ${commandName()} ${usages[verb]}`);
+  if (verb !== "init" && extra.length > (verb === "status" ? 1 : 0))
+    throw new UsageError(`“${extra.at(-1)}” is too much: ${commandName()} ${usages[verb]}`);
   switch (verb) {
     case "list":
       return list(pipelines, said);
     case "describe":
       return show(pipeline, said);
+    case "status":
+      return status(extra[0], said);
     case "init":
       await init(process.cwd(), extra, !said.has("no-install"));
       return DONE;
@@ -105,9 +108,10 @@ function choose(words: readonly Word[], pipelines: readonly Pipeline[], own: rea
   const isVerb = (verbs as readonly string[]).includes(first ?? "");
   const verb = (isVerb ? first : "run") as Verb;
   const name = isVerb ? second : first;
-  const used = (isVerb ? 1 : 0) + (name === undefined || verb === "init" ? 0 : 1);
+  const used = (isVerb ? 1 : 0) + (name === undefined || verb === "init" || verb === "status" ? 0 : 1);
   const rest = { verb: first ?? null, used };
-  if (verb === "list" || verb === "init") return { verb, pipeline: null, rest: { ...rest, used: 1 } };
+  if (verb === "list" || verb === "init" || verb === "status")
+    return { verb, pipeline: null, rest: { ...rest, used: 1 } };
   if (name === undefined) {
     if (verb === "describe" && !wantsHelp(words))
       throw new UsageError(`describe what? ${commandName()} describe ${pipelines[0]?.name}`);
@@ -145,6 +149,17 @@ function list(pipelines: readonly Pipeline[], said: Said): number {
 
 function show(pipeline: Pipeline, said: Said): number {
   process.stdout.write(`${said.has("json") ? JSON.stringify(describeJson(pipeline)) : describe(pipeline)}\n`);
+  return DONE;
+}
+
+async function status(job: string | undefined, said: Said): Promise<number> {
+  readDotEnv();
+  const { "state-dir": directory } = readParameters(StatusOptions, said, process.env);
+  const statuses = [];
+  for (const name of job === undefined ? jobsIn(directory) : [job]) statuses.push(await jobStatus(directory, name));
+  if (said.has("json")) process.stdout.write(`${JSON.stringify(statuses)}\n`);
+  else if (statuses.length === 0) print(`No job has left a state in ${directory}`);
+  else process.stdout.write(`${statuses.map(statusText).join("\n\n")}\n`);
   return DONE;
 }
 

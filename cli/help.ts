@@ -1,12 +1,13 @@
 // Help texts, made from the same models as the flags themselves.
 import { type Pipeline } from "../pipelines/definition";
-import { RunOptions } from "../runners/run-options";
+import { RunOptions, StatusOptions } from "../runners/run-options";
 import { parametersOf, type Parameter } from "./parameters";
 
 export const VERBS = {
   run: "run a pipeline (what is done when no verb is given)",
   list: "list the pipelines",
   describe: "show a pipeline: inputs, outputs, parameters, graph",
+  status: "show how the jobs stand that go on (--streaming)",
   init: "write a first pipeline, its sample and its test into this directory",
 } as const;
 export type Verb = keyof typeof VERBS;
@@ -21,6 +22,7 @@ const OF_VERB: Readonly<Record<Verb, readonly Switch[]>> = {
   run: [JSON_SWITCH],
   list: [JSON_SWITCH],
   describe: [JSON_SWITCH],
+  status: [JSON_SWITCH],
   init: [["no-install", "write the files only, without npm install"]],
 };
 type Switch = readonly [flag: string, description: string];
@@ -36,6 +38,7 @@ export const usages: Readonly<Record<Verb, string>> = {
   run: "run [pipeline] [flags]",
   list: "list [--json]",
   describe: "describe <pipeline> [--json]",
+  status: "status [job] [--state-dir DIR] [--json]",
   init: "init [name] [--no-install]",
 };
 
@@ -74,6 +77,7 @@ export function verbHelp(verb: Verb, pipeline: Pipeline | null): string {
     }
     lines.push("", "Flags of every run:", ...flagLines(parametersOf(RunOptions)));
   }
+  if (verb === "status") lines.push("", ...flagLines(parametersOf(StatusOptions)));
   lines.push("", ...switchLines(verb));
   return lines.join("\n");
 }

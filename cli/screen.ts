@@ -2,6 +2,7 @@
 import { inspect } from "node:util";
 import colors from "picocolors";
 import { cellOf, type Cell } from "../io/cell";
+import { type JobStatus } from "../runners/direct/job-status";
 import { type Report, type Sample } from "../runners/report";
 import { type Row, type Table } from "../schema/table";
 import { formatDuration } from "../schema/duration";
@@ -89,6 +90,32 @@ export function printReport(
     print(`  ${output}, the first ${rows.length === 1 ? "row" : records(rows.length, "row")}:`);
     print(tableText(table, rows));
   }
+}
+
+/** How a job stands. */
+export function statusText(status: JobStatus): string {
+  const time = (at: number | null) => (at === null ? "none yet" : new Date(at).toISOString());
+  const lag = status.lag.map(({ source, records: behind }) => `${harmless(source)} ${records(behind, "record")}`);
+  const lines: [string, string][] = [
+    [
+      "last batch",
+      status.lastBatch === 0 ? "none yet" : `${amount(status.lastBatch)}, of ${time(status.lastBatchTime)}`,
+    ],
+    ["watermark", time(status.watermark)],
+    ["open", records(status.openWindows, "window")],
+    [
+      "read",
+      `${records(status.read, "record")}${status.recordsPerSecond === null ? "" : `, ${amount(status.recordsPerSecond)}/s in the last batches`}`,
+    ],
+    ["dead", records(status.deadLetters, "record")],
+    ["behind", status.lagError === null ? lag.join(", ") || "no source" : `not known: ${harmless(status.lagError)}`],
+  ];
+  if (status.lost > 0) lines.push(["lost", records(status.lost, "record")]);
+  if (status.lastError !== null) lines.push(["last error", harmless(status.lastError)]);
+  return [
+    `${paintOnStdout.bold(status.job)}: ${status.state}`,
+    ...lines.map(([label, text]) => `  ${label.padEnd(10)} ${text}`),
+  ].join("\n");
 }
 
 /** Some terminals do not tell how wide they are, and say 0. */

@@ -88,3 +88,6 @@ export const RunOptions = z.object({
   yes: z.boolean().default(false).describe("does not ask"),
 });
 export type RunOptions = z.infer<typeof RunOptions>;
+
+/** What the verb status takes. */
+export const StatusOptions = RunOptions.pick({ "state-dir": true });

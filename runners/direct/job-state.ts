@@ -448,7 +448,7 @@ function begin(database: Database, file: string): { isNew: boolean; epoch: numbe
 function takeLock(file: string, job: string): Database {
   const database = openDatabase(file);
   try {
-    database.exec("PRAGMA busy_timeout = 0; PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; COMMIT;");
+    database.exec("PRAGMA busy_timeout = 300; PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; COMMIT;");
     return database;
   } catch {
     database.close();

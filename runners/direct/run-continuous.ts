@@ -127,6 +127,8 @@ function checkShape(request: JobRequest, state: JobState, job: string): void {
   }
   state.setMeta("shape", JSON.stringify(shape));
   state.setMeta("pipeline", request.pipeline.name);
+  // For whoever asks how far behind the job is.
+  state.setMeta("inputs", JSON.stringify(request.inputs));
 }
 
 function contextOf({ pipeline, options }: JobRequest, job: string, batch: string, batchTime: number): RunContext {

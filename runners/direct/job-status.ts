@@ -1,0 +1,123 @@
+// How jobs stand, told from their state files alone and from their sources; a job that is running is not disturbed.
+import { existsSync, readdirSync } from "node:fs";
+import path from "node:path";
+import { type Address } from "../../io/connector";
+import { openDatabase, type Database } from "../../io/sqlite/database";
+import { messageOf, UsageError } from "../../schema/errors";
+import { JobSources, nextOf, partId } from "./job-sources";
+import { checkJobName, stateFile, type Position } from "./job-state";
+
+export interface JobStatus {
+  readonly job: string;
+  readonly pipeline: string | null;
+  readonly state: "running" | "stopped" | "ended";
+  readonly lastBatch: number;
+  /** When the last batch was planned, in milliseconds. */
+  readonly lastBatchTime: number | null;
+  readonly watermark: number | null;
+  readonly openWindows: number;
+  /** Records a second in the last batches. */
+  readonly recordsPerSecond: number | null;
+  readonly read: number;
+  readonly deadLetters: number;
+  readonly lost: number;
+  readonly lag: readonly { readonly input: string; readonly source: string; readonly records: number }[];
+  /** Why the lag is not known. */
+  readonly lagError: string | null;
+  readonly lastError: string | null;
+}
+
+/** The jobs that have a state in this directory. */
+export function jobsIn(directory: string): string[] {
+  if (!existsSync(directory)) return [];
+  return readdirSync(directory)
+    .filter((file) => file.endsWith(".db"))
+    .map((file) => file.slice(0, -".db".length))
+    .sort();
+}
+
+export async function jobStatus(directory: string, job: string): Promise<JobStatus> {
+  checkJobName(job);
+  const file = stateFile(directory, job);
+  if (!existsSync(file)) {
+    const known = jobsIn(directory);
+    throw new UsageError(
+      `There is no job ${job} in ${directory}${known.length === 0 ? "" : `; there is ${known.join(", ")}`}`,
+    );
+  }
+  const database = openDatabase(file);
+  try {
+    database.exec("PRAGMA busy_timeout = 5000; PRAGMA query_only = 1");
+    const meta = metaOf(database);
+    const one = (sql: string) => database.prepare(sql).all([])[0] ?? {};
+    const { batch, time } = one("SELECT max(batch) AS batch, max(batch_time) AS time FROM plan WHERE committed = 1");
+    const { records, seconds } = one(
+      "SELECT sum(records) AS records, sum(seconds) AS seconds FROM (SELECT * FROM plan WHERE committed = 1 ORDER BY batch DESC LIMIT 10)",
+    );
+    const totals = JSON.parse(meta.get("totals") ?? "{}") as Record<string, number>;
+    const positions = database.prepare("SELECT input, source, next FROM position").all([]) as unknown as Position[];
+    const watermark = meta.get("watermark");
+    return {
+      job,
+      pipeline: meta.get("pipeline") ?? null,
+      state: meta.has("ended") ? "ended" : isLocked(path.join(directory, `${job}.lock`)) ? "running" : "stopped",
+      lastBatch: Number(batch ?? 0),
+      lastBatchTime: time == null ? null : Number(time),
+      watermark: watermark === undefined ? null : Number(watermark),
+      openWindows: Number(one("SELECT count(*) AS n FROM accumulator WHERE closed = 0")["n"] ?? 0),
+      recordsPerSecond: seconds == null || Number(seconds) === 0 ? null : Math.round(Number(records) / Number(seconds)),
+      read: totals["read"] ?? 0,
+      deadLetters: totals["dead"] ?? 0,
+      lost: totals["lost"] ?? 0,
+      ...(await lagOf(meta.get("inputs"), job, positions)),
+      lastError: meta.get("last error") ?? null,
+    };
+  } finally {
+    database.close();
+  }
+}
+
+function metaOf(database: Database): Map<string, string> {
+  const rows = database.prepare("SELECT name, value FROM meta").all([]);
+  return new Map(rows.map(({ name, value }) => [String(name), String(value)]));
+}
+
+async function lagOf(
+  inputs: string | undefined,
+  job: string,
+  positions: readonly Position[],
+): Promise<Pick<JobStatus, "lag" | "lagError">> {
+  if (inputs === undefined) return { lag: [], lagError: "the job has not begun" };
+  try {
+    const sources = await JobSources.open(JSON.parse(inputs) as Record<string, Address>, job);
+    try {
+      const next = nextOf(positions.map(({ input, source, next: at }) => ({ input, source, next: Number(at) })));
+      const parts = await sources.look();
+      const lag = parts.map((part) => ({
+        input: part.input,
+        source: part.source,
+        records: Math.max(0, part.end - (next.get(partId(part)) ?? part.first)),
+      }));
+      return { lag, lagError: null };
+    } finally {
+      await sources.close();
+    }
+  } catch (error) {
+    return { lag: [], lagError: messageOf(error) };
+  }
+}
+
+/** Whether a process holds the job's lock. Looking takes a shared lock for a moment, for which a start waits. */
+function isLocked(file: string): boolean {
+  if (!existsSync(file)) return false;
+  const database = openDatabase(file);
+  try {
+    database.exec("PRAGMA busy_timeout = 0");
+    database.prepare("SELECT * FROM sqlite_master").all([]);
+    return false;
+  } catch {
+    return true;
+  } finally {
+    database.close();
+  }
+}

@@ -1,6 +1,16 @@
 // PostgreSQL as sink and source, on a real server: values, batches that race, servers that are killed or hang.
 import { execFileSync, spawnSync } from "node:child_process";
-import { chmodSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import net from "node:net";
 import os from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -529,6 +539,76 @@ describe("the record of batches", () => {
   });
 });
 
+/** What stands between the connector and the server, and cuts the line as soon as it has passed on a COMMIT of rows. */
+async function cuttingAtCommit<T>(action: (port: number) => Promise<T>): Promise<T> {
+  const proxy = net.createServer((socket) => {
+    const server = net.connect(service.port, "127.0.0.1");
+    let hasRows = false;
+    let isCut = false;
+    socket.on("data", (data) => {
+      const sent = data.toString("latin1");
+      hasRows ||= sent.includes("READ WRITE");
+      isCut ||= hasRows && sent.includes("COMMIT\0");
+      server.write(data);
+    });
+    // The answer tells that it is done, and does not arrive.
+    server.on("data", (data) => (isCut ? socket.destroy() : socket.write(data)));
+    for (const [one, other] of [
+      [socket, server],
+      [server, socket],
+    ] as const) {
+      one.on("error", () => undefined);
+      one.on("close", () => other.destroy());
+    }
+  });
+  await new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve));
+  try {
+    return await action((proxy.address() as net.AddressInfo).port);
+  } finally {
+    await closePools();
+    await new Promise((resolve) => proxy.close(resolve));
+  }
+}
+
+describe("a commit without an answer", () => {
+  it.each([1, MANY])("is unavailable, and the same batch again finds that it was written (%p rows)", async (count) => {
+    await run({ candles: many(count, "1") }, turn(1, 1));
+    await cuttingAtCommit(async (port) => {
+      const address = parseAddress(uri().replace(`:${service.port}`, `:${port}`));
+      const target = await postgres.sink?.open(address, [candles, dead], { ...plain, ...turn(2, 1) });
+      await target?.write("candles", many(count, "2"));
+      const lost = await failure(target?.commit() ?? Promise.resolve());
+      expect(lost).toBeInstanceOf(UnavailableError);
+      expect(lost.message).toMatch(/does not answer: the connection was lost/);
+      await target?.abort();
+    });
+    // Other rows, to tell whether they are written again.
+    await run({ candles: many(count, "3") }, turn(2, 1));
+    expect(await query("SELECT DISTINCT volume::int FROM candles")).toEqual([[2]]);
+  });
+
+  it("of a server that was killed is decided by the same batch again", async () => {
+    await run({ candles: many(3, "1") }, turn(1, 1));
+    await query(
+      "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(1); RETURN NULL; END'",
+    );
+    await query(
+      "CREATE CONSTRAINT TRIGGER slow AFTER UPDATE ON candles DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION slow()",
+    );
+    const target = await open(undefined, turn(2, 1));
+    await target.write("candles", many(3, "2"));
+    const lost = failure(target.commit());
+    await untilBusy("COMMIT");
+    await killService("postgres", options);
+    expect(await lost).toBeInstanceOf(UnavailableError);
+    await target.abort();
+    service = (await startServices(["postgres"], options)).postgres;
+    await query("DROP TRIGGER slow ON candles");
+    await run({ candles: many(3, "2") }, turn(2, 1));
+    expect(await query("SELECT count(*)::int, sum(volume)::int FROM candles")).toEqual([[3, 6]]);
+  });
+});
+
 describe("a server that fails", () => {
   const up = async () => {
     service = (await startServices(["postgres"], options)).postgres;
@@ -629,6 +709,16 @@ describe("a server that fails", () => {
     expect(slow.message).toMatch(/took too long.*raise statement_timeout=$/);
   });
 
+  it("has so many connections of this process, and more wait, but not for ever", async () => {
+    const busy = await Promise.all(Array.from({ length: 10 }, () => open(undefined, {}, "?connect_timeout=1s")));
+    for (const target of busy) await target.write("candles", many(MANY));
+    const refused = await failure(open(undefined, {}, "?connect_timeout=1s"));
+    expect(refused).toBeInstanceOf(UnavailableError);
+    expect(refused.message).toMatch(/all 10 connections of this process are busy for too long/);
+    for (const target of busy) await target.abort();
+    await run({ candles: [candle("A")] }, {}, undefined, "?connect_timeout=1s");
+  });
+
   it("whose table is locked: unavailable, in time", async () => {
     await run({});
     await connected(async (client) => {
@@ -660,7 +750,7 @@ describe("who may come in", () => {
     });
   });
 
-  const variables = ["PGPASSWORD", "POSTGRES_PASSWORD_FILE", "PGPASSFILE", "HOME", "PGSSLMODE"];
+  const variables = ["PGPASSWORD", "POSTGRES_PASSWORD_FILE", "PGPASSFILE", "HOME", "PGSSLMODE", "PGSSLROOTCERT"];
   const before = variables.map((name) => [name, process.env[name]] as const);
   beforeEach(() => {
     for (const name of variables) set(name, undefined);
@@ -708,6 +798,44 @@ describe("who may come in", () => {
     const refused = await failure(action());
     expect(refused.constructor).toBe(kind);
     expect(refused.message).toMatch(message);
+  });
+
+  it("an encrypted connection, as trusted as is asked for", async () => {
+    const data = path.join(directory, "postgres", "data");
+    const [key, certificate] = [path.join(data, "server.key"), path.join(data, "server.crt")];
+    const subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"];
+    const form = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-keyout", key, "-out", certificate];
+    execFileSync("openssl", [...form, ...subject], { stdio: "ignore" });
+    const { uid, gid } = statSync(data);
+    for (const file of [key, certificate]) chownSync(file, uid, gid);
+    chmodSync(key, 0o600);
+    await query("ALTER SYSTEM SET ssl = on");
+    service = await restartService("postgres", options);
+    // Beside the data, which others may not enter.
+    const trusted = path.join(directory, "root.crt");
+    writeFileSync(trusted, readFileSync(certificate));
+
+    const encrypted = async (uri: string): Promise<unknown> => {
+      const target = await postgres.sink?.open(parseAddress(uri), [candles], plain);
+      const found = await query(
+        "SELECT DISTINCT ssl FROM pg_stat_ssl JOIN pg_stat_activity USING (pid) WHERE application_name = 'beamline'",
+      );
+      await target?.abort();
+      await closePools();
+      return found;
+    };
+    const named = (query: string) => uri(query).replace("127.0.0.1", "localhost");
+    expect(await encrypted(uri())).toEqual([[false]]);
+    expect(await encrypted(uri("?sslmode=require"))).toEqual([[true]]);
+    await expect(encrypted(named("?sslmode=verify-full"))).rejects.toThrow(
+      /a certificate that is not trusted .*: set PGSSLROOTCERT/,
+    );
+    set("PGSSLROOTCERT", trusted);
+    expect(await encrypted(named("?sslmode=verify-full"))).toEqual([[true]]);
+    await expect(encrypted(uri("?sslmode=verify-full"))).rejects.toThrow(/a certificate that is not trusted/);
+    expect(await encrypted(uri("?sslmode=verify-ca"))).toEqual([[true]]);
+    set("PGSSLMODE", "verify-full");
+    expect(await encrypted(named(""))).toEqual([[true]]);
   });
 
   it("a missing permission", async () => {

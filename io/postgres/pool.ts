@@ -1,7 +1,8 @@
 // Connections to PostgreSQL: kept by this process, one pool for each server and its settings, and let go when idle.
+import { setTimeout as sleep } from "node:timers/promises";
 import { Client, Pool, type ClientConfig, type PoolClient } from "pg";
 import { messageOf, UnavailableError } from "../../schema/errors";
-import { explain, isServerError } from "./failures";
+import { explain, isLost, isServerError } from "./failures";
 import { findPassword } from "./password";
 import { shownServer, type PostgresSettings } from "./settings";
 import { tlsOptions } from "./tls";
@@ -78,6 +79,15 @@ export async function askAbout(pid: number | null, settings: PostgresSettings, l
   const client = new Client({ ...clientConfig(settings), connectionTimeoutMillis: limit, query_timeout: limit });
   client.on("error", () => undefined);
   try {
+    // Connecting and asking each have the limit; this one is for both together.
+    return await Promise.race([ask(client, pid), sleep(limit, "not there" as const, { ref: false })]);
+  } finally {
+    client.end().catch(() => undefined);
+  }
+}
+
+async function ask(client: Client, pid: number | null): Promise<Silence> {
+  try {
     await client.connect();
     const { rows } = await client.query<{ state: string | null }>({
       text: "SELECT state FROM pg_catalog.pg_stat_activity WHERE pid = $1",
@@ -88,8 +98,6 @@ export async function askAbout(pid: number | null, settings: PostgresSettings, l
     return activity === undefined || activity.state?.startsWith("idle") === true ? "not there" : "at work";
   } catch (error) {
     // Too many connections, say: whoever says so is there.
-    return isServerError(error) && !/^57P0/.test((error as { code: string }).code) ? "at work" : "not there";
-  } finally {
-    client.end().catch(() => undefined);
+    return isServerError(error) && !isLost(error) ? "at work" : "not there";
   }
 }

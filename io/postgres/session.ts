@@ -8,7 +8,7 @@ import { askAbout, connect } from "./pool";
 import { type PostgresSettings, shownServer } from "./settings";
 
 /** How long the question about a silent connection may take. */
-const QUESTION_MS = 4_000;
+const QUESTION_MS = 5_000;
 /** The server itself ends a statement that takes too long; only when it does not, we do. */
 const GRACE_MS = 15_000;
 

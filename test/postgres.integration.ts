@@ -511,7 +511,14 @@ describe("the record of batches", () => {
       const [[low, high] = []] = await query("SELECT min(volume)::float, max(volume)::float FROM candles");
       expect(low).toBe(high);
       expect(await record()).toEqual([[`b${number}`, number, 1, 50]]);
+      if (number > 1) continue;
+      await query("CREATE TABLE merges (number int)");
+      await query(
+        "CREATE FUNCTION merged() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN INSERT INTO merges VALUES (1); RETURN NULL; END'",
+      );
+      await query("CREATE TRIGGER merged AFTER INSERT ON candles FOR EACH STATEMENT EXECUTE FUNCTION merged()");
     }
+    expect(await query("SELECT count(*)::int FROM merges")).toEqual([[9]]);
   });
 
   it("never lets an old process write over a young one, however they race", async () => {

@@ -4,6 +4,7 @@ import { isUtf8 } from "node:buffer";
 import { RunError } from "../../schema/errors";
 import { type Raw, type SourceRecord } from "../../schema/record";
 import { crc32c } from "./crc32c";
+import { isOutOfRange } from "./fetch-response";
 import { CODECS, type Codec } from "./unpack";
 
 /** Where what in a batch's head lies. */
@@ -109,7 +110,7 @@ export function decodeRecords(batch: RecordBatch, body: Buffer, wanted: Wanted, 
   try {
     decode(batch, body, wanted, out);
   } catch (error) {
-    if (error instanceof RangeError) throw damaged(wanted.source, batch.firstOffset, "a record in it is cut off");
+    if (isOutOfRange(error)) throw damaged(wanted.source, batch.firstOffset, "a record in it is cut off");
     throw error;
   }
 }
@@ -122,7 +123,8 @@ function decode(batch: RecordBatch, body: Buffer, { source, from, to }: Wanted, 
     const end = cursor.at + length;
     if (length < 0 || end > body.length) throw new RangeError("record");
     cursor.at += 1; // attributes: none are in use
-    const timestamp = appendTime ?? baseTimestamp + cursor.varlong();
+    const created = baseTimestamp + cursor.varlong();
+    const timestamp = appendTime ?? created;
     const position = firstOffset + cursor.varint();
     if (position >= from && position < to) {
       const key = cursor.raw(cursor.varint(), end);

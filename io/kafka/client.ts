@@ -4,7 +4,7 @@ import { createHash } from "node:crypto";
 import { type Socket } from "node:net";
 import { UnavailableError, UsageError } from "../../schema/errors";
 import { suggestion } from "../address";
-import { explain, mayPass, typeOf } from "./failures";
+import { explain, isHalfConnected, mayPass, typeOf } from "./failures";
 import { parseFetch, type FetchedPartition } from "./fetch-response";
 import { brokerPoolOf, fetchRaw, socketsFor, type InternalBroker, type InternalBrokerPool } from "./internals";
 import { within } from "./patience";
@@ -131,6 +131,7 @@ export class KafkaClient {
       const { leaders } = await this.leadersOf(topic);
       return [...leaders.keys()].sort((left, right) => left - right);
     } catch (error) {
+      if (isHalfConnected(error)) await this.pool.disconnect().catch(() => undefined);
       if (typeOf(error) !== "UNKNOWN_TOPIC_OR_PARTITION") throw error;
       const known = await this.topicNames().catch(() => []);
       throw new MissingTopicError(`There is no topic “${topic}” at ${this.shown}: ${nameHint(topic, known)}`);
@@ -232,6 +233,7 @@ export class KafkaClient {
     } catch (error) {
       // Whoever leads may have changed.
       if (mayPass(error)) this.forget(topic);
+      if (isHalfConnected(error)) await this.pool.disconnect().catch(() => undefined);
       throw error;
     }
   }

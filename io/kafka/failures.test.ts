@@ -18,6 +18,8 @@ it.each<[string, Error, new (message: string) => Error, RegExp]>([
     /TLS/,
   ],
   ["rights", protocolError(29), UsageError, /is not allowed for this user \(TOPIC_AUTHORIZATION_FAILED\)/],
+  ["a login that is not wanted", protocolError(34), UsageError, /takes no login of this kind \(ILLEGAL_SASL_STATE\)/],
+  ["half a connection", new Error("Broker not connected"), UnavailableError, /does not answer/],
   ["a topic that was deleted", protocolError(3), RunError, /^Topic trades at host:9092 is not there any more/],
   ["a leader's election", protocolError(5), UnavailableError, /is not available now/],
   [

@@ -36,6 +36,7 @@ const TLS_CODE = /^(ERR_SSL|ERR_TLS|ERR_OSSL|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE
 export function mayPass(error: unknown): boolean {
   if (error instanceof UnavailableError) return true;
   if (error instanceof UsageError || error instanceof RunError || isRefusal(error)) return false;
+  if (isHalfConnected(error)) return true;
   for (const one of chain(error)) {
     if (OUTSIDE.has(one.name)) return true;
     if (one.name === "KafkaJSProtocolError" && (one as { retriable?: unknown }).retriable === true) return true;
@@ -43,13 +44,25 @@ export function mayPass(error: unknown): boolean {
   return false;
 }
 
+/** A broker that took the connection and never said which versions it speaks: kafkajs counts it as connected ever after. */
+export function isHalfConnected(error: unknown): boolean {
+  for (const one of chain(error)) if (one.message === "Broker not connected") return true;
+  return false;
+}
+
+/** The login that is configured is none that the listener knows, or it wants none. */
+const SASL_TYPES = ["ILLEGAL_SASL_STATE", "UNSUPPORTED_SASL_MECHANISM"];
+
 /** Credentials or certificates that the other side, or this one, does not take. */
 function isRefusal(error: unknown): boolean {
   for (const one of chain(error)) {
     if (one.name === "KafkaJSSASLAuthenticationError" || TLS_CODE.test(codeOf(one) ?? "")) return true;
   }
   const type = typeOf(error);
-  return type !== null && (type.endsWith("AUTHORIZATION_FAILED") || type === "SASL_AUTHENTICATION_FAILED");
+  return (
+    type !== null &&
+    (type.endsWith("AUTHORIZATION_FAILED") || type === "SASL_AUTHENTICATION_FAILED" || SASL_TYPES.includes(type))
+  );
 }
 
 /** One sentence about `what` (“Topic trades at localhost:9092”). */
@@ -68,6 +81,10 @@ export function explain(error: unknown, what: string): Error {
       );
   }
   const type = typeOf(error);
+  if (type !== null && SASL_TYPES.includes(type))
+    return new UsageError(
+      `Kafka at ${at} takes no login of this kind (${type}): check KAFKA_SASL_MECHANISM, and the port, since each has its own`,
+    );
   if (type?.endsWith("AUTHORIZATION_FAILED") === true)
     return new UsageError(
       `${what} is not allowed for this user (${type}): ask for the rights, or log in as another user`,

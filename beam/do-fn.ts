@@ -146,7 +146,11 @@ function inWindow(value: unknown, { start, end }: Bounds, pane: sdk.WindowedValu
   return { value, windows: [window], pane, timestamp: window.maxTimestamp() };
 }
 
-const pane = (timing: sdk.WindowedValue["pane"]["timing"], index: number, isLast: boolean): sdk.WindowedValue["pane"] => ({
+const pane = (
+  timing: sdk.WindowedValue["pane"]["timing"],
+  index: number,
+  isLast: boolean,
+): sdk.WindowedValue["pane"] => ({
   timing,
   index,
   onTimeIndex: timing === values.Timing.EARLY ? -1 : index,

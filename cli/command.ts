@@ -61,8 +61,9 @@ async function obey(args: readonly string[]): Promise<number> {
     return DONE;
   }
   const extra = names.slice(rest.used);
-  if (verb !== "init" && extra.length > (verb === "status" ? 1 : 0))
-    throw new UsageError(`“${extra.at(-1)}” is too much: ${commandName()} ${usages[verb]}`);
+  const tooMuch = extra[verb === "status" ? 1 : 0];
+  if (verb !== "init" && tooMuch !== undefined)
+    throw new UsageError(`“${tooMuch}” is too much: ${commandName()} ${usages[verb]}`);
   switch (verb) {
     case "list":
       return list(pipelines, said);

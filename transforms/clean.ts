@@ -107,7 +107,13 @@ export class Clean implements DoFn<SourceRecord, Outputs> {
     emit.good(value);
     if (this.memory?.refused === true) {
       this.memory.refused = false;
-      this.bury(record, "aggregate", "window-closed", "its window is no longer kept: run a backfill over its time", emit);
+      this.bury(
+        record,
+        "aggregate",
+        "window-closed",
+        "its window is no longer kept: run a backfill over its time",
+        emit,
+      );
       return;
     }
     this.ok += 1;

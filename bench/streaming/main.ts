@@ -33,13 +33,18 @@ export function readContenders(text: string): ContenderName[] {
   });
 }
 
+/** One Ctrl-C arrives by several ways at once: from the terminal, from npm, from tsx. */
+const SAME_SIGNAL_MS = 1_000;
+
 /** Whether Ctrl-C was pressed. The first only asks for an orderly end, since servers were started. */
 export function stopsOnSignal(): () => boolean {
-  let isStopped = false;
+  let stopped: number | null = null;
   for (const signal of ["SIGINT", "SIGTERM"] as const)
-    process.once(signal, () => {
-      isStopped = true;
-      say("ending after this run; once more ends at once, and leaves servers behind");
+    process.on(signal, () => {
+      if (stopped !== null && Date.now() - stopped > SAME_SIGNAL_MS) process.exit(130);
+      if (stopped !== null) return;
+      stopped = Date.now();
+      say("ending as soon as servers can be stopped; once more ends at once, and leaves them behind");
     });
-  return () => isStopped;
+  return () => stopped !== null;
 }

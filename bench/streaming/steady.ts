@@ -123,7 +123,12 @@ interface Sample {
   readonly rssMb: number;
 }
 
-async function measureStream(each: Contender, servers: Servers, options: Options): Promise<Measurement> {
+async function measureStream(
+  each: Contender,
+  servers: Servers,
+  options: Options,
+  isStopped: () => boolean,
+): Promise<Measurement> {
   const suffix = `${each.name.replaceAll("-", "_")}_${process.pid}`;
   const name = `bench_steady_${suffix}`;
   const topic = `bench-steady-${each.name}-${Date.now()}`;
@@ -133,7 +138,7 @@ async function measureStream(each: Contender, servers: Servers, options: Options
   const writer = await TopicWriter.open(servers.kafka, topic);
   const streaming = new StreamProcess(each.stream(work), each.endsBy);
   try {
-    return await withClient(database, (client) => observe(each, streaming, writer, client, options));
+    return await withClient(database, (client) => observe(each, streaming, writer, client, options, isStopped));
   } finally {
     await streaming.end();
     await writer.close();
@@ -147,6 +152,7 @@ async function observe(
   writer: TopicWriter,
   client: Client,
   { rate, seconds, warmUp, seed }: Options,
+  isStopped: () => boolean,
 ): Promise<Measurement> {
   const begin = Date.now();
   const from = begin + warmUp * 1000;
@@ -192,6 +198,7 @@ async function observe(
     while (Date.now() < until || (waiting.waiting > 0 && Date.now() < until + PATIENCE_MS)) {
       const [failure] = failures;
       if (failure !== undefined) throw failure;
+      if (isStopped()) throw new Error("stopped by a signal");
       const looked = Date.now();
       await look(client, waiting);
       await sleep(Math.max(0, looked + LOOK_MS - Date.now()));
@@ -298,9 +305,8 @@ async function main(): Promise<boolean> {
       say(`${name}: ${options.rate} records/s for ${options.warmUp} + ${options.seconds} s`);
       try {
         const { watermark } = options;
-        measurements.push(
-          await measureStream(await contender(name, { watermark, maxOffsets: undefined }, say), servers, options),
-        );
+        const each = await contender(name, { watermark, maxOffsets: undefined }, say);
+        measurements.push(await measureStream(each, servers, options, isStopped));
       } catch (error) {
         failures[name] = error instanceof Error ? error.message : String(error);
         say(`${name} failed: ${failures[name]}`);

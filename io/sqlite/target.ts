@@ -80,14 +80,19 @@ export class SqliteTarget implements OpenTarget {
   async commit(): Promise<void> {
     try {
       await (this.begun ??= this.begin());
-      for (const [name, rows] of this.counts)
-        if (!this.written.has(name)) writeRecord(this.database, this.batch, name, rows);
+      this.recordBatch();
       this.database.exec("COMMIT");
     } catch (error) {
       throw explain(error, shownPath(this.file));
     }
     this.isOpen = false;
     this.close();
+  }
+
+  private recordBatch(): void {
+    for (const [name, rows] of this.counts) {
+      if (!this.written.has(name)) writeRecord(this.database, this.batch, name, rows);
+    }
   }
 
   async abort(): Promise<void> {

@@ -206,8 +206,8 @@ function formatReport({ machine, backlog, watermark, maxOffsets, measurements }:
 async function main(): Promise<boolean> {
   const options = readOptions(process.argv.slice(2));
   fs.mkdirSync(RESULTS, { recursive: true });
-  const servers = await openServers(options, say);
   const isStopped = stopsOnSignal();
+  const servers = await openServers(options, say);
   try {
     const report = await benchmark(options, servers, isStopped);
     fs.writeFileSync(path.join(RESULTS, "streaming-backlog.json"), `${JSON.stringify(report, null, 2)}\n`);

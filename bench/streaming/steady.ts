@@ -295,8 +295,8 @@ async function main(): Promise<boolean> {
   if (process.platform !== "linux") throw new UsageError("it reads what a process uses from /proc: Linux only");
   fs.mkdirSync(RESULTS, { recursive: true });
   const machine = describeMachine();
-  const servers = await openServers(options, say);
   const isStopped = stopsOnSignal();
+  const servers = await openServers(options, say);
   try {
     const measurements: Measurement[] = [];
     const failures: Record<string, string> = {};

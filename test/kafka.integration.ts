@@ -1,6 +1,8 @@
 // The Kafka connector against a real broker, which also can be reached through a proxy that breaks on demand.
 // TLS and SASL are not tried here: the broker that tests start takes plain connections only (see io/kafka/settings.test.ts).
 import { chmodSync, mkdtempSync, rmSync } from "node:fs";
+import http from "node:http";
+import { type AddressInfo } from "node:net";
 import os from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -540,6 +542,30 @@ describe("what is written", () => {
     await write(`${uri("made")}?create=true&partitions=3`, [row("C", 3)]);
     expect(await messages("made")).toHaveLength(3);
     expect((await admin.fetchTopicMetadata({ topics: ["made"] })).topics[0]?.partitions).toHaveLength(3);
+  });
+
+  it("may be Avro, and is read as JSON again", async () => {
+    // A test double of a schema registry that knows one schema; there is no real one to be had.
+    let schema = "";
+    const registry = http.createServer((request, response) => {
+      let body = "";
+      request.on("data", (chunk) => (body += String(chunk)));
+      request.on("end", () => {
+        const isKnown = request.method === "POST" || request.url === "/schemas/ids/1";
+        if (request.method === "POST") schema = (JSON.parse(body) as { schema: string }).schema;
+        response.writeHead(isKnown ? 200 : 404, { connection: "close" });
+        response.end(JSON.stringify(request.method === "POST" ? { id: 1 } : { schema }));
+      });
+    });
+    await new Promise<void>((resolve) => registry.listen(0, "127.0.0.1", resolve));
+    const at = `registry=http://127.0.0.1:${(registry.address() as AddressInfo).port}`;
+    await write(`${uri("avro")}?create=true&partitions=1&format=avro&${at}`, [row("A", 1)]);
+    const [plain] = await readAll("avro");
+    expect(String(plain?.value).startsWith("{")).toBe(false);
+    const [range] = await source.plan(parseAddress(`${uri("avro")}?${at}`), EVERYTHING);
+    const [read] = await recordsIn(range!);
+    expect(read?.value).toBe('{"symbol":"A","window_start":"1970-01-01T00:01:00.000Z","trades":1}');
+    await new Promise((resolve) => registry.close(resolve));
   });
 
   it("may be more than fits into one request, and survives a connection that is cut", async () => {

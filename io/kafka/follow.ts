@@ -5,16 +5,14 @@ import { type Address, type Followed, type Part, type StartAt } from "../connect
 import { LOG_END, LOG_START, useClient, type KafkaClient } from "./client";
 import { explain } from "./failures";
 import { patiently } from "./patience";
-import { checkOptions, placeOf, type KafkaPlace } from "./place";
-import { rangeOf, SOURCE_OPTIONS } from "./topic-range";
+import { rangeOf, readPlaceOf, type ReadPlace } from "./topic-range";
 
 /** The job itself waits and tries again when a source is away: here only what passes at once is waited for. */
 const PATIENCE = { limitMs: 5_000 };
 
 /** Opens a topic for a job; the job's name is the group under which its offsets are stored. */
 export async function followTopic(address: Address, job: string): Promise<Followed> {
-  checkOptions(address, SOURCE_OPTIONS, "read from");
-  const place = placeOf(address);
+  const place = readPlaceOf(address);
   const topic = new FollowedTopic(place, job);
   try {
     await topic.look();
@@ -30,7 +28,7 @@ class FollowedTopic implements Followed {
   private isClosed = false;
 
   constructor(
-    private readonly place: KafkaPlace,
+    private readonly place: ReadPlace,
     private readonly job: string,
   ) {}
 

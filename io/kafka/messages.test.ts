@@ -15,7 +15,7 @@ const Model = z.object({
 });
 const row = { symbol: "A", window_start: 60_000, seen: 5, n: 1, raw: new Uint8Array([255]) };
 const maker = (key: string[], time: string | null = null, output = "out", which = batch) =>
-  messagesOf(tableOf("t", Model, { key }), output, which, time, () => "value");
+  messagesOf(tableOf("t", Model, { key }), output, which, time)(() => "value");
 
 it("one key column is its text, several are a JSON list, none is no key", () => {
   expect(maker(["symbol"])(row).key).toBe("A");

@@ -24,18 +24,17 @@ export interface Message {
   readonly timestamp?: string;
 }
 
-/** Makes messages of one output's rows. `valueOf` gives their bodies. */
+/** Makes messages of one output's rows; `valueOf` gives their bodies. Refuses what cannot be before it is needed. */
 export function messagesOf(
   table: Table,
   output: string,
   batch: Batch,
   time: string | null,
-  valueOf: (row: Row) => string | Buffer,
-): (row: Row) => Message {
+): (valueOf: (row: Row) => string | Buffer) => (row: Row) => Message {
   const keys = table.key.map((name) => columnOf(table, name));
   const single = keys.length === 1 ? keys[0] : undefined;
   const timeColumn = timeOf(table, time);
-  return (row) => {
+  return (valueOf) => (row) => {
     const cells = keys.map((column) => cellOf(table, column, row));
     const canonical = `[${cells.map(canonicalOf).join(",")}]`;
     const id = createHash("sha256")

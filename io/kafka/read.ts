@@ -7,6 +7,7 @@ import { type AbortedTransaction, type FetchedPartition } from "./fetch-response
 import { protocolError } from "./internals";
 import { patiently, sleep } from "./patience";
 import { batchesOf, damaged, decodeRecords, isAbortMarker, type RecordBatch, type Wanted } from "./record-batch";
+import { RegisteredRecords } from "./schema-registry-read";
 import { topicRangeOf } from "./topic-range";
 import { preparationOf, unpack } from "./unpack";
 
@@ -39,14 +40,19 @@ export async function* readRange(
   { fetchBytes = FETCH_BYTES, patienceMs = READ_PATIENCE_MS }: ReadOptions = {},
 ): AsyncGenerator<SourceRecord[]> {
   signal?.throwIfAborted();
-  const { brokers, topic, partition } = topicRangeOf(range);
+  const { brokers, topic, partition, registry } = topicRangeOf(range);
   const patience = { limitMs: patienceMs, signal };
   try {
     const client = await patiently(() => useClient(brokers), patience);
     const fetcher = (offset: number, maxBytes: number): Promise<FetchedPartition | null> =>
       patiently(() => fetchOnce(client, topic, partition, offset, maxBytes), patience);
     try {
-      yield* recordsOf(range, fetcher, { fetchBytes, patienceMs, signal });
+      const records = recordsOf(range, fetcher, { fetchBytes, patienceMs, signal });
+      if (registry === null) yield* records;
+      else {
+        const registered = new RegisteredRecords(registry, patience);
+        for await (const some of records) yield await registered.decoded(some);
+      }
     } finally {
       client.release();
     }

@@ -3,15 +3,15 @@
 import { RunError, UsageError } from "../../schema/errors";
 import { type Row } from "../../schema/table";
 import { type Address, type Batch, type OpenTarget, type Output, type SinkConnector } from "../connector";
-import { ndjsonOf } from "../row-text";
 import { MissingTopicError, withClient } from "./client";
 import { explain, typeOf } from "./failures";
+import { formatOf, valuesOf } from "./message-format";
 import { messagesOf, type Message } from "./messages";
 import { patiently } from "./patience";
 import { checkOptions, placeOf, sameText, type KafkaPlace } from "./place";
 import { useProducer, withAdmin, type SharedProducer } from "./producer";
 
-const OPTIONS = ["time", "create", "partitions", "replication"] as const;
+const OPTIONS = ["time", "create", "partitions", "replication", "format", "registry"] as const;
 
 /** What is sent together, well below the megabyte that brokers take by default. */
 const SEND_BYTES = 512 * 1024;
@@ -37,12 +37,14 @@ async function openTopic(address: Address, outputs: readonly Output[], batch: Ba
       `The outputs ${outputs.map(({ name }) => name).join(", ")} all go to the topic ${place.topic}: give each its own, such as --to ${second.name}=kafka://${place.brokers.join(",")}/${second.table.name}`,
     );
   const creation = creationOf(address);
-  const json = ndjsonOf(output.table);
-  const valueOf = (row: Row): string => json.lineOf(row).slice(0, -1);
-  const messageOf = messagesOf(output.table, output.name, batch, address.options["time"] ?? null, valueOf);
+  const format = formatOf(address);
+  const messagesWith = messagesOf(output.table, output.name, batch, address.options["time"] ?? null);
   const shown = `Topic ${place.topic} at ${place.brokers.join(",")}`;
   try {
     await ensureTopic(place, creation);
+    const messageOf = messagesWith(
+      await patiently(() => valuesOf(format, place.topic, output.table), { limitMs: OPEN_PATIENCE_MS }),
+    );
     const producer = await patiently(() => useProducer(place.brokers), { limitMs: OPEN_PATIENCE_MS });
     return new TopicTarget(producer, place.topic, shown, output.name, messageOf, batch.turn === null ? "run" : "job");
   } catch (error) {

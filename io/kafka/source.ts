@@ -5,9 +5,8 @@ import { LOG_END, LOG_START, withClient, type KafkaClient } from "./client";
 import { explain } from "./failures";
 import { followTopic } from "./follow";
 import { patiently } from "./patience";
-import { checkOptions, placeOf, type KafkaPlace } from "./place";
 import { readRange } from "./read";
-import { rangeOf, SOURCE_OPTIONS } from "./topic-range";
+import { rangeOf, readPlaceOf, type ReadPlace } from "./topic-range";
 
 /** Large partitions are cut into ranges of so many offsets, so that several workers can read one, and each piece is small. */
 const RANGE_OFFSETS = 250_000;
@@ -23,8 +22,7 @@ export const kafkaSource: SourceConnector = {
 
 /** What lies in a topic now, in ranges of at most so many offsets. */
 export async function planTopic(address: Address, stretch: Stretch, rangeOffsets = RANGE_OFFSETS): Promise<Range[]> {
-  checkOptions(address, SOURCE_OPTIONS, "read from");
-  const place = placeOf(address);
+  const place = readPlaceOf(address);
   try {
     return await patiently(() => withClient(place, (client) => plan(client, place, stretch, rangeOffsets)), {
       limitMs: PLAN_PATIENCE_MS,
@@ -40,7 +38,7 @@ export async function planTopic(address: Address, stretch: Stretch, rangeOffsets
  */
 async function plan(
   client: KafkaClient,
-  place: KafkaPlace,
+  place: ReadPlace,
   { since, until }: Stretch,
   rangeOffsets: number,
 ): Promise<Range[]> {

@@ -1,22 +1,37 @@
 // A stretch of one partition, written as a range and read back from it.
 import { type Range } from "../../schema/record";
-import { type KafkaPlace } from "./place";
+import { type Address } from "../connector";
+import { checkOptions, placeOf, type KafkaPlace } from "./place";
+import { registryUrl } from "./schema-registry";
 
 /** What may stand behind the question mark of a topic that is read. */
-export const SOURCE_OPTIONS: readonly string[] = [];
+const SOURCE_OPTIONS = ["registry"] as const;
+
+/** A topic that is read. */
+export interface ReadPlace extends KafkaPlace {
+  /** The schema registry that its messages need; null when they are plain. */
+  readonly registry: string | null;
+}
 
 /** What a range of this connector means. */
-export interface TopicRange extends KafkaPlace {
+export interface TopicRange extends ReadPlace {
   readonly partition: number;
 }
 
-export function rangeOf({ brokers, topic }: KafkaPlace, partition: number, from: number, to: number): Range {
+export function readPlaceOf(address: Address): ReadPlace {
+  checkOptions(address, SOURCE_OPTIONS, "read from");
+  const { registry } = address.options;
+  return { ...placeOf(address), registry: registry === undefined ? null : registryUrl(registry) };
+}
+
+export function rangeOf(place: ReadPlace, partition: number, from: number, to: number): Range {
+  const { brokers, topic, registry } = place;
   return {
     connector: "kafka",
     source: `${topic}/${partition}`,
     from,
     to,
-    detail: { brokers: brokers.join(","), topic, partition },
+    detail: { brokers: brokers.join(","), topic, partition, ...(registry === null ? {} : { registry }) },
   };
 }
 
@@ -25,5 +40,6 @@ export function topicRangeOf({ detail }: Range): TopicRange {
     brokers: String(detail["brokers"]).split(","),
     topic: String(detail["topic"]),
     partition: Number(detail["partition"]),
+    registry: typeof detail["registry"] === "string" ? detail["registry"] : null,
   };
 }

@@ -6,7 +6,15 @@ import { UnavailableError, UsageError } from "../../schema/errors";
 import { suggestion } from "../address";
 import { explain, isHalfConnected, mayPass, typeOf } from "./failures";
 import { parseFetch, type FetchedPartition } from "./fetch-response";
-import { brokerPoolOf, fetchRaw, socketsFor, type InternalBroker, type InternalBrokerPool } from "./internals";
+import {
+  ALL_ELSE,
+  brokerPoolOf,
+  connectOnce,
+  fetchRaw,
+  socketsFor,
+  type InternalBroker,
+  type InternalBrokerPool,
+} from "./internals";
 import { within } from "./patience";
 import { type KafkaPlace } from "./place";
 import { accessOf, type Access } from "./settings";
@@ -248,6 +256,7 @@ export class KafkaClient {
   private async at<T>(nodeId: number, work: (broker: InternalBroker) => Promise<T>): Promise<T> {
     const broker = await this.pool.findBroker({ nodeId: String(nodeId) });
     try {
+      await connectOnce(broker, ALL_ELSE);
       return await work(broker);
     } catch (error) {
       // A connection that was lost or has swallowed a request is made anew for the next one.

@@ -43,7 +43,7 @@ interface ByTopic<Partition> {
 export interface InternalBroker {
   readonly connectionPool: {
     send<Answer extends object>(exchange: Exchange<Answer>): Promise<Answer>;
-    getConnection(index: 0 | 1): Promise<unknown>;
+    getConnection(index: ConnectionIndex): Promise<unknown>;
   };
   lookupRequest(apiKey: number, versions: unknown): Protocol<FetchInput>;
   metadata(topics: readonly string[]): Promise<Metadata>;
@@ -89,7 +89,7 @@ export interface InternalBrokerPool {
 interface SocketWish {
   readonly host: string;
   readonly port: number;
-  readonly ssl: tls.ConnectionOptions | null;
+  readonly ssl?: tls.ConnectionOptions | null;
   readonly onConnect: () => void;
 }
 export type SocketFactory = (wish: SocketWish) => net.Socket;
@@ -130,24 +130,30 @@ export function brokerPoolOf({ brokers, access, socketFactory, ...limits }: Clus
   }).brokerPool;
 }
 
-const connecting = new WeakMap<InternalBroker, Promise<unknown>>();
+/** The two connections to a broker: fetches have one of their own, since they may wait. */
+type ConnectionIndex = 0 | 1;
+export const FETCHES: ConnectionIndex = 1;
+export const ALL_ELSE: ConnectionIndex = 0;
+
+const connecting = [new WeakMap<InternalBroker, Promise<unknown>>(), new WeakMap<InternalBroker, Promise<unknown>>()];
 
 /**
- * Connects the connection for fetches when it is not. kafkajs opens one more socket for every request that comes while it
- * is still connecting, and forgets all but the last.
+ * Connects one of a broker's connections when it is not. kafkajs opens one more socket for every request that comes while
+ * it is still connecting, and forgets all but the last.
  */
-async function connectForFetch(broker: InternalBroker): Promise<void> {
-  let attempt = connecting.get(broker);
+export async function connectOnce(broker: InternalBroker, index: ConnectionIndex): Promise<void> {
+  const attempts = connecting[index];
+  let attempt = attempts?.get(broker);
   if (attempt === undefined) {
-    attempt = broker.connectionPool.getConnection(1).finally(() => connecting.delete(broker));
-    connecting.set(broker, attempt);
+    attempt = broker.connectionPool.getConnection(index).finally(() => attempts?.delete(broker));
+    attempts?.set(broker, attempt);
   }
   await attempt;
 }
 
 /** Sends a fetch and gives the answer as the bytes that came, with the version of their form. */
 export async function fetchRaw(broker: InternalBroker, input: FetchInput): Promise<{ version: number; bytes: Buffer }> {
-  await connectForFetch(broker);
+  await connectOnce(broker, FETCHES);
   const exchange = broker.lookupRequest(apiKeys.Fetch, requests.Fetch)(input);
   const answer = await broker.connectionPool.send<{ bytes: Buffer }>({
     request: exchange.request,
@@ -164,8 +170,10 @@ export async function fetchRaw(broker: InternalBroker, input: FetchInput): Promi
 export function socketsFor(onSocket: (socket: net.Socket) => void): SocketFactory {
   return ({ host, port, ssl, onConnect }) => {
     const where = { host, port, ...(net.isIP(host) === 0 ? { servername: host } : {}) };
-    const socket = ssl === null ? net.connect({ host, port }, onConnect) : tls.connect({ ...where, ...ssl }, onConnect);
+    const socket = ssl == null ? net.connect({ host, port }, onConnect) : tls.connect({ ...where, ...ssl }, onConnect);
     socket.setKeepAlive(true, 60_000);
+    // kafkajs ends a socket that never connected once for each attempt after it, and leaves a listener every time.
+    socket.setMaxListeners(0);
     onSocket(socket);
     return socket;
   };

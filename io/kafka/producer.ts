@@ -1,8 +1,8 @@
 // A producer that repeats what was lost without writing it twice: idempotent, every replica acknowledges.
 // Shared within the process: each new one is remembered by the brokers for a day.
-import { Kafka, logLevel, Partitioners, type Admin, type Producer } from "kafkajs";
+import { Kafka, logLevel, Partitioners, type Admin, type ISocketFactory, type Producer } from "kafkajs";
 import { createHash } from "node:crypto";
-import { CLIENT_ID, RETRY, TIME_LIMITS } from "./internals";
+import { CLIENT_ID, RETRY, socketsFor, TIME_LIMITS } from "./internals";
 import { within } from "./patience";
 import { accessOf, type Access } from "./settings";
 
@@ -19,6 +19,7 @@ function kafkaOf(brokers: readonly string[], access: Access, retry: { retries: n
   return new Kafka({
     ...TIME_LIMITS,
     clientId: CLIENT_ID,
+    socketFactory: socketsFor(() => undefined),
     brokers: [...brokers],
     logLevel: logLevel.NOTHING,
     logCreator: () => () => undefined,

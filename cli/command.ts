@@ -10,17 +10,18 @@ import { inputAddresses, outputAddresses } from "../runners/addresses";
 import { jobsIn, jobStatus } from "../runners/direct/job-status";
 import { JobObserver } from "../runners/direct/job-observer";
 import { hasState } from "../runners/direct/job-state";
+import { jobSettings, lookForLetters, replay } from "../runners/direct/replay";
 import { runBatch } from "../runners/direct/run-batch";
 import { runContinuous, type JobRequest } from "../runners/direct/run-continuous";
 import { Log } from "../runners/observe/log";
-import { RunOptions, StatusOptions } from "../runners/run-options";
+import { ReplayOptions, RunOptions, StatusOptions } from "../runners/run-options";
 import { messageOf, RunError, UsageError } from "../schema/errors";
 import { describe, describeJson } from "./describe";
 import { commandName, generalHelp, switchesOf, table, usages, verbHelp, verbs, type Verb } from "./help";
 import { init } from "./init";
 import { ownPipelines } from "./own-pipelines";
 import { parametersOf, readParameters, type Parameter, type Said } from "./parameters";
-import { harmless, print, printReport, Progress, statusText } from "./screen";
+import { harmless, lettersText, print, printReport, Progress, replayedText, statusText } from "./screen";
 import { namesIn, sortWords, splitWords, type Word } from "./words";
 
 const DONE = 0;
@@ -54,7 +55,7 @@ async function obey(args: readonly string[]): Promise<number> {
   const own = ownUnlessInTheWay(words);
   const pipelines = [...own, ...catalog.filter(({ name }) => !own.some((pipeline) => pipeline.name === name))];
   const { verb, pipeline, rest } = choose(words, pipelines, own);
-  const parameters = verb === "run" ? parametersOfRun(pipeline) : verb === "status" ? parametersOf(StatusOptions) : [];
+  const parameters = parametersOfVerb(verb, pipeline);
   const { names, said } = sortWords(words, parameters, switchesOf(verb));
   if (said.has("help")) {
     process.stdout.write(`${rest.verb === null ? generalHelp(pipelines) : verbHelp(verb, pipeline)}\n`);
@@ -71,6 +72,8 @@ async function obey(args: readonly string[]): Promise<number> {
       return show(pipeline, said);
     case "status":
       return status(extra[0], said);
+    case "replay":
+      return replayJob(pipeline, said);
     case "init":
       await init(process.cwd(), extra, !said.has("no-install"));
       return DONE;
@@ -79,15 +82,22 @@ async function obey(args: readonly string[]): Promise<number> {
   }
 }
 
+function parametersOfVerb(verb: Verb, pipeline: Pipeline | null): Parameter[] {
+  if (verb === "status") return parametersOf(StatusOptions);
+  if (pipeline === null) return [];
+  if (verb === "run") return withOwn("run", parametersOf(RunOptions), pipeline);
+  return verb === "replay" ? withOwn("replay", parametersOf(ReplayOptions), pipeline) : [];
+}
+
 /** The parameters of every run and the pipeline's own, which must not be told apart by chance. */
-function parametersOfRun(pipeline: Pipeline): Parameter[] {
-  const flags = new Set([...parametersOf(RunOptions).map(({ flag }) => flag), ...switchesOf("run")]);
+function withOwn(verb: Verb, everys: readonly Parameter[], pipeline: Pipeline): Parameter[] {
+  const flags = new Set([...everys.map(({ flag }) => flag), ...switchesOf(verb)]);
   for (const { flag } of parametersOf(pipeline.params)) {
     if (flags.has(flag))
       throw new UsageError(`${pipeline.name} has a parameter --${flag}, but that is a flag already: rename it`);
     flags.add(flag);
   }
-  return [...parametersOf(RunOptions), ...parametersOf(pipeline.params)];
+  return [...everys, ...parametersOf(pipeline.params)];
 }
 
 /** The user's own pipelines. When they cannot be loaded, help and `init` are what repairs that, and work without them. */
@@ -104,7 +114,7 @@ function ownUnlessInTheWay(words: readonly Word[]): Pipeline[] {
 
 /** The verb and the pipeline that the names say. Both can be left out. */
 function choose(words: readonly Word[], pipelines: readonly Pipeline[], own: readonly Pipeline[]) {
-  const everyParameter = [RunOptions, ...pipelines.map(({ params }) => params)].flatMap(parametersOf);
+  const everyParameter = [RunOptions, ReplayOptions, ...pipelines.map(({ params }) => params)].flatMap(parametersOf);
   const [first, second] = namesIn(words, everyParameter);
   const isVerb = (verbs as readonly string[]).includes(first ?? "");
   const verb = (isVerb ? first : "run") as Verb;
@@ -176,18 +186,11 @@ async function run(pipeline: Pipeline, said: Said): Promise<number> {
     const params = readParameters(pipeline.params, said, process.env);
     checkTogether(options);
     const outputs = outputAddresses(pipeline, options.to);
-    const inputs = inputAddresses(pipeline, options.from);
     const onProgress = (counters: Readonly<Record<string, number>>) => progress.update(counters);
     const request = { pipeline, params, options, outputs, signal: stop.signal, onProgress };
     const report = options.streaming
-      ? await runJob(
-          {
-            ...request,
-            inputs: Object.fromEntries(Object.entries(inputs).map(([name, { address }]) => [name, address])),
-          },
-          progress,
-        )
-      : await runBatch({ ...request, inputs });
+      ? await runJob({ ...request, inputs: addressesOf(pipeline, options.from) }, progress)
+      : await runBatch({ ...request, inputs: inputAddresses(pipeline, options.from) });
     progress.clear();
     const places = Object.fromEntries(
       Object.entries(outputs).map(([name, { scheme, path }]) => [name, `${scheme}:${path}`]),
@@ -214,6 +217,57 @@ async function run(pipeline: Pipeline, said: Said): Promise<number> {
   }
 }
 
+/** Tries dead letters of a job again. What is not said is as the job was last run. */
+async function replayJob(pipeline: Pipeline, said: Said): Promise<number> {
+  readDotEnv();
+  const chosen = readParameters(ReplayOptions, said, process.env);
+  const { reason: reasons, since, "dry-run": isDry, from, to } = chosen;
+  const job = chosen.job ?? pipeline.name;
+  const known = jobSettings(chosen["state-dir"], job);
+  if (known.pipeline !== pipeline.name)
+    throw new UsageError(
+      `The job ${job} runs ${known.pipeline}: ${commandName()} replay ${known.pipeline} --job ${job}`,
+    );
+  const params = readParameters(pipeline.params, said, process.env, known.params);
+  const outputs = to.length === 0 ? known.outputs : outputAddresses(pipeline, to);
+  const choice = { reasons, since: since === undefined ? null : Date.parse(since) };
+  if (isDry) {
+    const found = await lookForLetters(chosen["state-dir"], { pipeline, job, outputs }, choice);
+    if (said.has("json"))
+      process.stdout.write(`${JSON.stringify({ ...found, chosen: Object.fromEntries(found.chosen) })}\n`);
+    else print(lettersText(found));
+    return DONE;
+  }
+  const stop = new AbortController();
+  const stopListening = stopOnSignals(stop);
+  try {
+    const { reason: _, "dry-run": __, since: ___, ...taken } = chosen;
+    const options = { ...RunOptions.parse({}), ...taken, streaming: true };
+    const inputs = from.length === 0 ? known.inputs : addressesOf(pipeline, from);
+    const request = { pipeline, params, options, inputs, outputs, signal: stop.signal };
+    const log = logOf(request, job, () => undefined);
+    const observer = new JobObserver(request, job, log);
+    const replayed = await replay({ ...request, onEvent: (event) => observer.tell(event) }, choice).finally(() =>
+      observer.close(),
+    );
+    if (said.has("json")) {
+      const state = stop.signal.aborted ? "interrupted" : "done";
+      process.stdout.write(`${JSON.stringify({ pipeline: pipeline.name, job, state, ...replayed })}\n`);
+    }
+    print(replayedText(replayed));
+    return stop.signal.aborted ? INTERRUPTED : DONE;
+  } catch (error) {
+    if (!stop.signal.aborted) throw error;
+    print(interruptedWords(new Map([["streaming", ["true"]]])));
+    return INTERRUPTED;
+  } finally {
+    stopListening();
+  }
+}
+
+const addressesOf = (pipeline: Pipeline, from: readonly string[]) =>
+  Object.fromEntries(Object.entries(inputAddresses(pipeline, from)).map(([name, { address }]) => [name, address]));
+
 const interruptedWords = (said: Said): string =>
   said.has("streaming")
     ? "Interrupted: the batch under way was left, and is run again at the next start"
@@ -221,9 +275,10 @@ const interruptedWords = (said: Said): string =>
 
 /** Flags that say nothing without --streaming, or that contradict each other. */
 function checkTogether(options: RunOptions): void {
-  const { streaming, once, flush, reset } = options;
-  const alone = Object.entries({ once, flush, reset }).find(([, isSaid]) => isSaid)?.[0];
+  const { streaming, once, flush, reset, migrate } = options;
+  const alone = Object.entries({ once, flush, reset, migrate }).find(([, isSaid]) => isSaid)?.[0];
   if (!streaming && alone !== undefined) throw new UsageError(`--${alone} goes with --streaming only`);
+  if (migrate && reset) throw new UsageError("--migrate keeps what --reset forgets: say one of the two");
   if (once && flush) throw new UsageError("--once leaves windows open and --flush closes them: say one of the two");
   if (options.since !== undefined && !streaming) throw new UsageError("--since goes with --streaming only");
 }
@@ -234,25 +289,26 @@ async function runJob(request: JobRequest, progress: Progress) {
   const job = options.job ?? pipeline.name;
   if (options.reset && !options.yes && hasState(options["state-dir"], job))
     await confirm(`Forget all that job ${job} has read and counted?`);
-  const log = new Log({
+  const observer = new JobObserver(
+    request,
     job,
-    pipeline: pipeline.name,
-    form: options.log,
-    out: {
-      write: (line) => {
-        progress.clear();
-        process.stderr.write(line);
-      },
-      isTTY: process.stderr.isTTY === true,
-    },
-  });
-  const observer = new JobObserver(request, job, log);
+    logOf(request, job, () => progress.clear()),
+  );
   try {
     await observer.listen();
     return await runContinuous({ ...request, onEvent: (event) => observer.tell(event) });
   } finally {
     await observer.close();
   }
+}
+
+function logOf({ pipeline, options }: JobRequest, job: string, beforeLine: () => void): Log {
+  const write = (line: string): void => {
+    beforeLine();
+    process.stderr.write(line);
+  };
+  const out = { write, isTTY: process.stderr.isTTY === true };
+  return new Log({ job, pipeline: pipeline.name, form: options.log, out });
 }
 
 async function confirm(question: string): Promise<void> {

@@ -1,6 +1,6 @@
 // Help texts, made from the same models as the flags themselves.
 import { type Pipeline } from "../pipelines/definition";
-import { RunOptions, StatusOptions } from "../runners/run-options";
+import { ReplayOptions, RunOptions, StatusOptions } from "../runners/run-options";
 import { parametersOf, type Parameter } from "./parameters";
 
 export const VERBS = {
@@ -8,6 +8,7 @@ export const VERBS = {
   list: "list the pipelines",
   describe: "show a pipeline: inputs, outputs, parameters, graph",
   status: "show how the jobs stand that go on (--streaming)",
+  replay: "try the dead letters of a job again, such as after a step was repaired",
   init: "write a first pipeline, its sample and its test into this directory",
 } as const;
 export type Verb = keyof typeof VERBS;
@@ -23,6 +24,7 @@ const OF_VERB: Readonly<Record<Verb, readonly Switch[]>> = {
   list: [JSON_SWITCH],
   describe: [JSON_SWITCH],
   status: [JSON_SWITCH],
+  replay: [JSON_SWITCH],
   init: [["no-install", "write the files only, without npm install"]],
 };
 type Switch = readonly [flag: string, description: string];
@@ -39,6 +41,7 @@ export const usages: Readonly<Record<Verb, string>> = {
   list: "list [--json]",
   describe: "describe <pipeline> [--json]",
   status: "status [job] [--state-dir DIR] [--json]",
+  replay: "replay [pipeline] [--reason REASON] [--since TIME] [--dry-run] [flags]",
   init: "init [name] [--no-install]",
 };
 
@@ -78,6 +81,7 @@ export function verbHelp(verb: Verb, pipeline: Pipeline | null): string {
     lines.push("", "Flags of every run:", ...flagLines(parametersOf(RunOptions)));
   }
   if (verb === "status") lines.push("", ...flagLines(parametersOf(StatusOptions)));
+  if (verb === "replay") lines.push("", ...flagLines(parametersOf(ReplayOptions)));
   lines.push("", ...switchLines(verb));
   return lines.join("\n");
 }

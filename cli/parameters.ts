@@ -81,13 +81,14 @@ function usualText(usual: Usual, kind: Parameter["kind"]): string | null {
 /** What was said by flags: by flag, in the order in which it was said. */
 export type Said = ReadonlyMap<string, readonly string[]>;
 
-/** The model's values: by flag, else by environment, else as usual. One sentence for what does not fit. */
+/** The model's values: by flag, else by environment, else as before, else as usual. One sentence for what does not fit. */
 export function readParameters<Model extends z.ZodObject>(
   model: Model,
   said: Said,
   environment: Readonly<Record<string, string | undefined>>,
+  before: Readonly<Record<string, unknown>> = {},
 ): z.infer<Model> {
-  const raw: Record<string, unknown> = {};
+  const raw: Record<string, unknown> = { ...before };
   const saidBy = new Map<string, string>();
   for (const parameter of parametersOf(model)) {
     const byFlag = said.get(parameter.flag);

@@ -3,6 +3,8 @@ import { inspect } from "node:util";
 import colors from "picocolors";
 import { cellOf, type Cell } from "../io/cell";
 import { type JobStatus } from "../runners/direct/job-status";
+import { type SortedLetters } from "../runners/direct/letters";
+import { type Replayed } from "../runners/direct/run-continuous";
 import { type Report, type Sample } from "../runners/report";
 import { type Row, type Table } from "../schema/table";
 import { formatDuration } from "../schema/duration";
@@ -117,6 +119,39 @@ export function statusText(status: JobStatus): string {
     ...lines.map(([label, text]) => `  ${label.padEnd(10)} ${text}`),
   ].join("\n");
 }
+
+/** What a replay would try again. */
+export function lettersText({ chosen, closed, foreign }: SortedLetters): string {
+  const lines = [...chosen]
+    .sort(([, a], [, b]) => b - a)
+    .map(([reason, count]) => `  ${amount(count).padStart(8)} × ${harmless(reason)}`);
+  const all = [...chosen.values()].reduce((sum, count) => sum + count, 0);
+  return [`${records(all, "dead letter")} would be tried again`, ...lines, ...stayingLines(closed, foreign)].join("\n");
+}
+
+/** What came of a replay. */
+export function replayedText({ letters, ok, dead, dropped, closed, foreign, by }: Replayed & { by: string }): string {
+  const counts = [
+    `${amount(ok)} good now`,
+    ...(dropped > 0 ? [`${amount(dropped)} dropped`] : []),
+    `${amount(dead)} dead again`,
+  ];
+  const where = by === "job" ? " by the job that is running" : "";
+  const summary =
+    letters === 0
+      ? "No dead letter was tried again"
+      : `${records(letters, "dead letter")} tried again${where}: ${counts.join(", ")}`;
+  return [summary, ...stayingLines(closed, foreign)].join("\n");
+}
+
+const stayingLines = (closed: number, foreign: number): string[] => [
+  ...(closed > 0
+    ? [
+        `  ${amount(closed).padStart(8)} stay: their windows are no longer kept. A run over their time counts them: --since … --until …`,
+      ]
+    : []),
+  ...(foreign > 0 ? [`  ${amount(foreign).padStart(8)} stay: the job does not read where they come from`] : []),
+];
 
 /** Some terminals do not tell how wide they are, and say 0. */
 const screenWidth = (): number => (onTerminal && process.stderr.columns) || Number.POSITIVE_INFINITY;

@@ -7,6 +7,7 @@ const batch = (epoch: number | null): Batch => ({
   pipeline: "p",
   id: "b1",
   ranges: [],
+  replays: [],
   turn: epoch === null ? null : { number: 1, epoch },
 });
 

@@ -24,6 +24,11 @@ export const EVERYTHING: Stretch = { since: null, until: null };
 export interface SourceConnector {
   /** What lies there now, cut into ranges. Changes nothing. Throws a UsageError when nothing is there. */
   plan(address: Address, stretch: Stretch): Promise<Range[]>;
+  /**
+   * In a few words, what is missing for records to have times, by which a stretch chooses them; null when nothing is.
+   * Absent where records never have one.
+   */
+  withoutTimes?(address: Address): string | null;
   /** The records of one range, in order, some at a time. It ends early, by throwing the reason, when the signal says so. */
   read(range: Range, signal?: AbortSignal): AsyncIterable<SourceRecord[]>;
   /** Opens a source that goes on, for a job. Absent where a source has an end. */
@@ -67,6 +72,8 @@ export interface Batch {
   /** Never the same for two batches that are to be kept both. */
   readonly id: string;
   readonly ranges: readonly Range[];
+  /** The dead letters that this batch tries again: what of them it does not give anew is done with. */
+  readonly replays: readonly LetterId[];
   /** Of a batch that is planned durably and run again after a crash until it is committed; null for a run on its own. */
   readonly turn: Turn | null;
 }
@@ -87,6 +94,18 @@ export interface Output {
   readonly name: string;
   readonly table: Table;
 }
+
+/** What tells the dead letters of a job apart. */
+export interface LetterId {
+  readonly source: string;
+  readonly position: number;
+  readonly step: string;
+}
+
+/** What a place says of a dead letter: it lies there, or it is there no more. */
+export type LetterNews =
+  | { readonly kind: "letter"; readonly row: Row }
+  | { readonly kind: "gone"; readonly id: LetterId };
 
 export interface WriteResult {
   readonly written: number;
@@ -112,6 +131,11 @@ export interface SinkConnector {
   /** One text for the place that an address means, however it is written. Outputs of one place are opened together. */
   place(address: Address): string;
   open(address: Address, outputs: readonly Output[], batch: Batch): Promise<OpenTarget>;
+  /**
+   * The dead letters of a job that lie there, in the order in which they came: what is said later of one holds. Absent
+   * where they cannot be read back.
+   */
+  letters?(address: Address, table: Table, job: string): AsyncIterable<readonly LetterNews[]>;
 }
 
 export interface Connector {

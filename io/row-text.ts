@@ -1,6 +1,7 @@
 // Rows as lines of text: NDJSON and CSV.
 // Timestamps are ISO 8601 UTC, decimals are text so that no reader turns them into floats, and bytes are the text
-// itself when they were text, else "base64:" and their base64.
+// itself when they were text, else "base64:" and their base64. A text in their place that begins so itself is written in
+// base64 too, so that a reader can tell.
 import { type Row, type Table } from "../schema/table";
 import { cellOf, type Cell } from "./cell";
 
@@ -16,19 +17,26 @@ export function ndjsonOf(table: Table): RowText {
   const columns = table.columns.map((column, index) => ({
     column,
     isJson: column.type.kind === "json",
+    isBytes: column.type.kind === "bytes",
     start: `${index === 0 ? "{" : ","}${JSON.stringify(column.name)}:`,
   }));
   return {
     head: "",
     lineOf(row) {
       let line = columns.length === 0 ? "{" : "";
-      for (const { column, isJson, start } of columns) {
+      for (const { column, isJson, isBytes, start } of columns) {
         const cell = cellOf(table, column, row);
-        line += start + (isJson ? String(cell) : jsonOf(cell));
+        line += start + (isJson ? String(cell) : jsonOf(isBytes ? unmistakable(cell) : cell));
       }
       return `${line}}\n`;
     },
   };
+}
+
+const BASE64 = "base64:";
+
+function unmistakable(cell: Cell): Cell {
+  return typeof cell === "string" && cell.startsWith(BASE64) ? Buffer.from(cell) : cell;
 }
 
 function jsonOf(cell: Cell): string {
@@ -67,5 +75,5 @@ function quoted(text: string): string {
 }
 
 function base64Of(bytes: Uint8Array): string {
-  return `base64:${Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64")}`;
+  return `${BASE64}${Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64")}`;
 }

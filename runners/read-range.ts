@@ -9,6 +9,8 @@ export interface ReadingWatch {
   /** Reading stops, with the signal's reason, when it says so. */
   readonly signal?: AbortSignal;
   readonly onRecords?: (source: string, records: readonly SourceRecord[]) => void;
+  /** Reads what no connector does, but the runner itself: by the name that stands in place of a connector's. */
+  readonly readers?: Readonly<Record<string, (range: Range) => Iterable<SourceRecord[]>>>;
 }
 
 const watches = new Map<string, ReadingWatch>();
@@ -27,15 +29,20 @@ export class ReadRange implements Reader<Range, SourceRecord> {
   constructor(readonly batch: string) {}
 
   async *read(range: Range): AsyncIterable<SourceRecord[]> {
-    const { source } = connectorOf({ scheme: range.connector, path: "", options: {} });
-    if (source === undefined) throw new RunError(`${range.connector} has a range to read, but is no source`);
-    const { signal, onRecords } = watches.get(this.batch) ?? {};
-    for await (const records of source.read(range, signal)) {
+    const { signal, onRecords, readers = {} } = watches.get(this.batch) ?? {};
+    const own = Object.hasOwn(readers, range.connector) ? readers[range.connector] : undefined;
+    for await (const records of own?.(range) ?? readByConnector(range, signal)) {
       signal?.throwIfAborted();
       onRecords?.(range.source, records);
       yield records;
     }
   }
+}
+
+function readByConnector(range: Range, signal: AbortSignal | undefined): AsyncIterable<SourceRecord[]> {
+  const { source } = connectorOf({ scheme: range.connector, path: "", options: {} });
+  if (source === undefined) throw new RunError(`${range.connector} has a range to read, but is no source`);
+  return source.read(range, signal);
 }
 
 /** The records of an input's ranges. */

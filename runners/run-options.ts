@@ -85,9 +85,32 @@ export const RunOptions = z.object({
     .meta({ value: "[host:]port" }),
   log: z.enum(["human", "json"]).default("human").describe("with --streaming: how events are logged"),
   reset: z.boolean().default(false).describe("with --streaming: forgets the job's state first, after asking"),
+  migrate: z
+    .boolean()
+    .default(false)
+    .describe(
+      "with --streaming: goes on with another definition of its windows; those that are open are closed by the old one",
+    ),
   yes: z.boolean().default(false).describe("does not ask"),
 });
 export type RunOptions = z.infer<typeof RunOptions>;
 
 /** What the verb status takes. */
 export const StatusOptions = RunOptions.pick({ "state-dir": true });
+
+/** What the verb replay takes. What is not said is as the job was last run. */
+export const ReplayOptions = RunOptions.pick({
+  job: true,
+  from: true,
+  to: true,
+  "max-record-bytes": true,
+  "batch-time": true,
+  "state-dir": true,
+  "give-up-after": true,
+  log: true,
+}).extend({
+  reason: z.array(z.string()).default([]).describe("only letters of this reason").meta({ value: "reason" }),
+  since: z.iso.datetime().optional().describe("only letters of records that were written at this time or later"),
+  "dry-run": z.boolean().default(false).describe("shows what would be tried again, and changes nothing"),
+});
+export type ReplayOptions = z.infer<typeof ReplayOptions>;

@@ -21,9 +21,9 @@ export interface DyingJob {
 /** Accumulators in a transaction of their own, behind the positions: a crash between the two loses what was counted. */
 class AccumulatorsApart extends JobState {
   override commit(commit: BatchCommit): void {
-    this.inTransaction(() => this.putPositions(commit));
+    this.together(() => this.putPositions(commit));
     if (Math.random() < 0.3) process.kill(process.pid, "SIGKILL");
-    this.inTransaction(() => this.putAccumulators(commit));
+    this.together(() => this.putAccumulators(commit));
   }
 }
 

@@ -15,7 +15,7 @@ import {
 } from "../beam";
 import { messageOf } from "../schema/errors";
 import { sizeOf, type Raw, type SourceRecord } from "../schema/record";
-import { DeadLetterGuard, type DeadLetter } from "./dead-letter";
+import { DeadLetterGuard, WINDOW_CLOSED, type DeadLetter } from "./dead-letter";
 import { currentMemory, type Memory } from "./memory";
 import { type FirstStep, type Step, type StepContext, type StepFunction, type StepResult } from "./step";
 
@@ -107,13 +107,7 @@ export class Clean implements DoFn<SourceRecord, Outputs> {
     emit.good(value);
     if (this.memory?.refused === true) {
       this.memory.refused = false;
-      this.bury(
-        record,
-        "aggregate",
-        "window-closed",
-        "its window is no longer kept: run a backfill over its time",
-        emit,
-      );
+      this.bury(record, "aggregate", WINDOW_CLOSED, "its window is no longer kept: run a backfill over its time", emit);
       return;
     }
     this.ok += 1;
@@ -137,7 +131,11 @@ export class Clean implements DoFn<SourceRecord, Outputs> {
     const { source, position, attempt = this.run.attempt } = record;
     const value = detached(record.value);
     const key = record.key === null ? null : detached(record.key);
-    emit.bad({ job, source, position, step, reason, error, value, key, pipeline, version, batch, attempt });
+    const timestamp = storableTime(record.timestamp);
+    const headers = record.headers === null ? null : JSON.stringify(record.headers);
+    const fields = record.fields === null ? null : JSON.stringify(record.fields);
+    const origin = { job, source, position, step, reason, error };
+    emit.bad({ ...origin, value, key, timestamp, headers, fields, pipeline, version, batch, attempt });
     this.guard?.died(`${source}, ${position}: ${reason}${error === "" ? "" : ` (${error})`}`);
   }
 
@@ -151,6 +149,11 @@ export class Clean implements DoFn<SourceRecord, Outputs> {
   finishBundle(): void {
     this.report();
   }
+}
+
+/** A source may say any number, but not every store has a time for it. */
+function storableTime(time: number | null): number | null {
+  return time !== null && time >= 0 && time < Date.UTC(10_000, 0) ? Math.trunc(time) : null;
 }
 
 /**

@@ -3,7 +3,7 @@
 import { z } from "zod";
 import { type DeadLetterLimit } from "../beam";
 import { RunError } from "../schema/errors";
-import { raw, tableOf } from "../schema/table";
+import { raw, tableOf, timestamp } from "../schema/table";
 
 /** Its key is (job, step, source, position): reading the same records again replaces their letters. */
 export const DeadLetter = z.object({
@@ -15,6 +15,9 @@ export const DeadLetter = z.object({
   error: z.string().describe("what exactly was wrong with it"),
   value: raw().describe("the record's bytes as they were found"),
   key: raw().nullable().describe("the record's key, where the source has keys"),
+  timestamp: timestamp().nullable().describe("when the source says that it was written"),
+  headers: z.string().nullable().describe("the record's headers as JSON, where the source has headers"),
+  fields: z.string().nullable().describe("its columns by name as JSON, where its format names them in another place"),
   pipeline: z.string(),
   version: z.string().describe("the version of the pipeline"),
   batch: z.string().describe("the batch that read it, named by what it covered"),
@@ -26,6 +29,9 @@ export const deadLettersTable = tableOf("dead_letters", DeadLetter, {
   key: ["job", "source", "position", "step"],
   mode: "by-origin",
 });
+
+/** The reason of a record whose window is no longer kept: trying it again cannot help. */
+export const WINDOW_CLOSED = "window-closed";
 
 /** Thrown when nearly everything is bad. Nothing of the batch is kept. */
 export class DeadLetterLimitError extends RunError {}

@@ -5,12 +5,14 @@ import { Accumulation } from "./accumulate";
 import { keyOf, timeOf, valuesOf, type Plan } from "./aggregate-plan";
 import { IdSet, type Id } from "./id-set";
 import { type Fields } from "./measure-states";
-import { currentMemory, type AggregateMemory, type Kept, type Memory, type Progress } from "./memory";
+import { currentMemory, type AggregateMemory, type Fate, type Kept, type Memory, type Progress } from "./memory";
 
 type Outputs = { rows: Fields; late: Fields };
 
 export class GoOn implements DoFn<Fields, Outputs> {
   readonly outputs = ["rows", "late"] as const;
+  /** The plan of this batch. */
+  private current?: Plan;
   private accumulation?: Accumulation;
   private count?: Count;
   private memory?: Memory;
@@ -32,8 +34,9 @@ export class GoOn implements DoFn<Fields, Outputs> {
     if (memory === null) throw new Error(`${this.name} goes on from batch to batch, but was given no memory`);
     this.count = count;
     this.memory = memory;
-    this.accumulation = new Accumulation(this.plan.measures);
-    this.kept = memory.aggregate(this.name, this.plan, this.accumulation);
+    this.current = memory.planBefore(this.name) ?? this.plan;
+    this.accumulation = new Accumulation(this.current.measures);
+    this.kept = memory.aggregate(this.name, this.current, this.accumulation);
     this.came = this.aggregated = this.duplicates = this.late = 0;
   }
 
@@ -47,7 +50,13 @@ export class GoOn implements DoFn<Fields, Outputs> {
       const start = alignDown(time, window.size);
       this.addTo(start, start + window.size, key, row, time, id, emit);
     } else {
-      for (const { start, end } of assign(window, time)) this.addTo(start, end, key, row, time, id, emit);
+      const windows = assign(window, time);
+      // Counted in some of its windows and refused by others, a letter would count again with the next try.
+      const isRefused = this.memory?.replays === true && windows.some(({ end }) => this.fate(end) === "too old");
+      for (const { start, end } of windows) {
+        if (isRefused) this.leave("too old", row, emit);
+        else this.addTo(start, end, key, row, time, id, emit);
+      }
     }
   }
 
@@ -63,6 +72,17 @@ export class GoOn implements DoFn<Fields, Outputs> {
     if (time > progress.greatest) progress.greatest = time;
   }
 
+  private fate(end: number): Fate {
+    return (this.kept as AggregateMemory).fate(end);
+  }
+
+  private leave(fate: Exclude<Fate, "counts">, row: Fields, emit: Emitters<Outputs>): void {
+    this.came += 1;
+    this.late += 1;
+    if (fate === "too old") (this.memory as Memory).refused = true;
+    emit.late(row);
+  }
+
   private addTo(
     start: number,
     end: number,
@@ -72,15 +92,13 @@ export class GoOn implements DoFn<Fields, Outputs> {
     id: Id | null,
     emit: Emitters<Outputs>,
   ): void {
-    const memory = this.kept as AggregateMemory;
-    this.came += 1;
-    const fate = memory.fate(end);
+    const fate = this.fate(end);
     if (fate !== "counts") {
-      this.late += 1;
-      if (fate === "too old") (this.memory as Memory).refused = true;
-      emit.late(row);
+      this.leave(fate, row, emit);
       return;
     }
+    this.came += 1;
+    const memory = this.kept as AggregateMemory;
     const kept = this.plan.window.kind === "sessions" ? memory.session(start, end, key) : memory.find(start, end, key);
     if (id !== null && kept.ids !== null) {
       if (!kept.ids.add(id)) {
@@ -96,12 +114,13 @@ export class GoOn implements DoFn<Fields, Outputs> {
 
   finishBundle(emit: Emitters<Outputs>): void {
     const memory = this.kept as AggregateMemory;
+    const isSessions = this.current?.window.kind === "sessions";
     // Where a session begins and ends is known when it is over: a row before that could be one that later merges away.
-    if (this.plan.window.kind !== "sessions") {
+    if (!isSessions) {
       for (const kept of memory.changed()) this.send(kept, "early", emit);
     }
     for (const kept of memory.closing()) {
-      if (this.plan.window.kind === "sessions") this.send(kept, "early", emit);
+      if (isSessions) this.send(kept, "early", emit);
       this.send(kept, "on time", emit);
     }
     this.count?.("to aggregate", this.came);
@@ -113,10 +132,11 @@ export class GoOn implements DoFn<Fields, Outputs> {
   private send({ start, end, key, group }: Kept, pane: "early" | "on time", emit: Emitters<Outputs>): void {
     if (this.kept?.isWhole(start, end, key) !== true) return;
     const keys = valuesOf(key);
+    const { by } = this.current as Plan;
     const row = {
       window_start: start,
       window_end: end,
-      ...Object.fromEntries(this.plan.by.map((field, at) => [field, keys[at]])),
+      ...Object.fromEntries(by.map((field, at) => [field, keys[at]])),
       ...(this.accumulation as Accumulation).results(group.freeze()),
     };
     emit.rows(row, { start, end, pane });

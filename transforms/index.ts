@@ -1,7 +1,7 @@
 // What a pipeline is made of.
 export { aggregate, type AggregateSpec, type Aggregated } from "./aggregate";
 export { clean, timesCleaned, type Cleaned } from "./clean";
-export { DeadLetter, deadLettersTable, DeadLetterLimitError } from "./dead-letter";
+export { DeadLetter, deadLettersTable, DeadLetterLimitError, WINDOW_CLOSED } from "./dead-letter";
 export { decode } from "./decode";
 export { avg, count, first, last, max, min, sum, sumProduct, vwap, type Measure, type Measures } from "./measures";
 export {

@@ -50,6 +50,8 @@ export interface Memory {
   refused: boolean;
   /** Whether the records are dead letters that are tried again: no news of their sources' times. */
   readonly replays: boolean;
+  /** The definition that an aggregate had before, in the batch that closes its windows by that one; else null. */
+  planBefore(name: string): Plan | null;
   aggregate(name: string, plan: Plan, accumulation: Accumulation): AggregateMemory;
 }
 

@@ -68,7 +68,15 @@ function beamline(): Contender {
     nodeCommand(
       CLI,
       [
-        ...["trades-aggregate", "--runner=direct", "--streaming", "--job", "bench", ...flags],
+        // A job of its own each time: its state is new, and one that Kafka remembers would be refused then.
+        ...[
+          "trades-aggregate",
+          "--runner=direct",
+          "--streaming",
+          "--job",
+          `bench-${Date.now().toString(36)}`,
+          ...flags,
+        ],
         ...["--state-dir", path.join(directory, "state")],
         ...["--from", `kafka://${kafka}/${topic}`, "--to", database, "--json"],
       ],

@@ -8,10 +8,19 @@ import { Writable } from "node:stream";
 import { createGzip } from "node:zlib";
 import { codeOf, messageOf, RunError, UsageError } from "../../schema/errors";
 import { type Row } from "../../schema/table";
-import { type Address, type Batch, type OpenTarget, type Output, type SinkConnector } from "../connector";
+import {
+  type Address,
+  type Batch,
+  type LetterId,
+  type OpenTarget,
+  type Output,
+  type SinkConnector,
+} from "../connector";
+import { goneLine, LettersDone } from "../letters";
 import { localPath, makeDirectory, shownPath } from "../local-path";
 import { csvOf, ndjsonOf, type RowText } from "../row-text";
 import { formatOfName, formatOption, type Format } from "./format";
+import { readLetters } from "./letters";
 
 /** Rows are handed to the file in pieces of about this many characters. */
 const PIECE_CHARACTERS = 128 * 1024;
@@ -24,11 +33,13 @@ export const fileSink: SinkConnector = {
   wants: "final",
   place: (address) => localPath(address.path),
   open: openFiles,
+  letters: readLetters,
 };
 
 async function openFiles(address: Address, outputs: readonly Output[], batch: Batch): Promise<OpenTarget> {
   const format = formatOption(address);
   const files = new Map<string, OutputFile>();
+  const lettersDone = new Map<string, LettersDone>();
   const abort = async (): Promise<void> => {
     for (const file of files.values()) await file.abort();
   };
@@ -36,6 +47,7 @@ async function openFiles(address: Address, outputs: readonly Output[], batch: Ba
     for (const output of outputs) {
       const target = await targetOf(address, output, format, batch);
       files.set(output.name, await OutputFile.open(target, output, batch, format));
+      if (output.table.mode === "by-origin") lettersDone.set(output.name, new LettersDone(batch.replays));
     }
   } catch (error) {
     await abort();
@@ -46,9 +58,11 @@ async function openFiles(address: Address, outputs: readonly Output[], batch: Ba
       const file = files.get(name);
       if (file === undefined) throw new Error(`Output ${name} was not opened`);
       await file.write(rows);
+      lettersDone.get(name)?.wrote(rows);
       return { written: rows.length };
     },
     async commit() {
+      for (const [name, letters] of lettersDone) await files.get(name)?.writeGone(batch.job, letters.gone());
       for (const [name, file] of files) {
         // A job that goes on has many batches, most of them without dead letters.
         if (batch.turn === null || file.hasRows) continue;
@@ -160,6 +174,13 @@ class OutputFile {
       this.piece += this.text.lineOf(row);
       if (this.piece.length >= PIECE_CHARACTERS) await this.flush();
     }
+  }
+
+  /** Says of dead letters in the files of earlier batches that they are done with. */
+  async writeGone(job: string, ids: readonly LetterId[]): Promise<void> {
+    if (ids.length > 0) this.hasRows = true;
+    for (const id of ids) this.piece += goneLine(job, id);
+    await this.flush();
   }
 
   private async flush(): Promise<void> {

@@ -5,7 +5,7 @@ import { UsageError } from "../../schema/errors";
 import { type Column, type Row, type Table } from "../../schema/table";
 import { suggestion } from "../address";
 import { cellOf, type Cell } from "../cell";
-import { type Batch } from "../connector";
+import { type Batch, type LetterId } from "../connector";
 
 /** The header by which a reader knows a message that was written twice. */
 export const ID_HEADER = "beamline-id";
@@ -18,7 +18,8 @@ const ID_LENGTH = 20;
 
 export interface Message {
   readonly key: string | null;
-  readonly value: string | Buffer;
+  /** Null: what the key stood for is gone. */
+  readonly value: string | Buffer | null;
   readonly headers: Readonly<Record<string, string>>;
   /** Milliseconds, as text; absent when the time of the writing will do. */
   readonly timestamp?: string;
@@ -49,6 +50,15 @@ export function messagesOf(
       ...(typeof at === "number" && at >= 0 ? { timestamp: String(at) } : {}),
     };
   };
+}
+
+/** Says of dead letters that they are done with: a topic that is compacted forgets them. */
+export function goneMessages(job: string, ids: readonly LetterId[]): Message[] {
+  return ids.map(({ source, position, step }) => ({
+    key: JSON.stringify([job, source, position, step]),
+    value: null,
+    headers: {},
+  }));
 }
 
 function columnOf(table: Table, name: string): Column {

@@ -1,6 +1,6 @@
 // A producer that repeats what was lost without writing it twice: idempotent, every replica acknowledges.
 // Shared within the process: each new one is remembered by the brokers for a day.
-import { Kafka, logLevel, Partitioners, type Admin, type ISocketFactory, type Producer } from "kafkajs";
+import { Kafka, logLevel, Partitioners, type Admin, type Producer } from "kafkajs";
 import { createHash } from "node:crypto";
 import { CLIENT_ID, RETRY, socketsFor, TIME_LIMITS } from "./internals";
 import { within } from "./patience";

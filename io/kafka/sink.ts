@@ -6,7 +6,9 @@ import { type Address, type Batch, type OpenTarget, type Output, type SinkConnec
 import { MissingTopicError, withClient } from "./client";
 import { explain, typeOf } from "./failures";
 import { formatOf, valuesOf } from "./message-format";
-import { messagesOf, type Message } from "./messages";
+import { LettersDone } from "../letters";
+import { readLetters } from "./letters";
+import { goneMessages, messagesOf, type Message } from "./messages";
 import { patiently } from "./patience";
 import { checkOptions, placeOf, sameText, type KafkaPlace } from "./place";
 import { useProducer, withAdmin, type SharedProducer } from "./producer";
@@ -25,6 +27,7 @@ export const kafkaSink: SinkConnector = {
   wants: "final",
   place: (address) => sameText(placeOf(address)),
   open: openTopic,
+  letters: readLetters,
 };
 
 async function openTopic(address: Address, outputs: readonly Output[], batch: Batch): Promise<OpenTarget> {
@@ -46,7 +49,7 @@ async function openTopic(address: Address, outputs: readonly Output[], batch: Ba
       await patiently(() => valuesOf(format, place.topic, output.table), { limitMs: OPEN_PATIENCE_MS }),
     );
     const producer = await patiently(() => useProducer(place.brokers), { limitMs: OPEN_PATIENCE_MS });
-    return new TopicTarget(producer, place.topic, shown, output.name, messageOf, batch.turn === null ? "run" : "job");
+    return new TopicTarget(producer, place.topic, shown, output, messageOf, batch);
   } catch (error) {
     throw explain(error, shown);
   }
@@ -55,23 +58,31 @@ async function openTopic(address: Address, outputs: readonly Output[], batch: Ba
 class TopicTarget implements OpenTarget {
   private isOpen = true;
   private hasFailed = false;
+  private readonly lettersDone: LettersDone;
 
   constructor(
     private readonly shared: SharedProducer,
     private readonly topic: string,
     private readonly shown: string,
-    private readonly output: string,
+    private readonly output: Output,
     private readonly messageOf: (row: Row) => Message,
-    private readonly use: "run" | "job",
-  ) {}
+    private readonly batch: Batch,
+  ) {
+    this.lettersDone = new LettersDone(output.table.mode === "by-origin" ? batch.replays : []);
+  }
 
   async write(name: string, rows: readonly Row[]): Promise<{ written: number }> {
-    if (name !== this.output) throw new Error(`Output ${name} was not opened`);
+    if (name !== this.output.name) throw new Error(`Output ${name} was not opened`);
+    this.lettersDone.wrote(rows);
+    await this.sendAll(rows.map(this.messageOf));
+    return { written: rows.length };
+  }
+
+  private async sendAll(all: readonly Message[]): Promise<void> {
     let messages: Message[] = [];
     let bytes = 0;
-    for (const row of rows) {
-      const message = this.messageOf(row);
-      const size = message.value.length + (message.key?.length ?? 0);
+    for (const message of all) {
+      const size = (message.value?.length ?? 0) + (message.key?.length ?? 0);
       if (messages.length > 0 && (bytes + size > SEND_BYTES || messages.length >= SEND_MESSAGES)) {
         await this.send(messages);
         messages = [];
@@ -81,7 +92,6 @@ class TopicTarget implements OpenTarget {
       bytes += size;
     }
     if (messages.length > 0) await this.send(messages);
-    return { written: rows.length };
   }
 
   /** Comes back when every replica has the messages. */
@@ -98,8 +108,9 @@ class TopicTarget implements OpenTarget {
     }
   }
 
-  /** All was acknowledged when it was written. */
+  /** All rows were acknowledged when they were written. */
   async commit(): Promise<void> {
+    await this.sendAll(goneMessages(this.batch.job, this.lettersDone.gone()));
     this.close();
   }
 
@@ -110,12 +121,12 @@ class TopicTarget implements OpenTarget {
   private close(): void {
     if (!this.isOpen) return;
     this.isOpen = false;
-    this.shared.release(this.hasFailed ? "broken" : this.use);
+    this.shared.release(this.hasFailed ? "broken" : this.batch.turn === null ? "run" : "job");
   }
 }
 
 function largest(messages: readonly Message[]): number {
-  return messages.reduce((most, { value }) => Math.max(most, Buffer.byteLength(value)), 0);
+  return messages.reduce((most, { value }) => Math.max(most, Buffer.byteLength(value ?? "")), 0);
 }
 
 interface Creation {

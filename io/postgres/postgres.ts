@@ -1,5 +1,6 @@
 // `postgres:` addresses: tables in a database, one transaction a batch; and tables that are read.
 import { type Connector } from "../connector";
+import { readLetters } from "./letters";
 import { placeOf, settingsOf, shownServer } from "./settings";
 import { postgresSource } from "./source";
 import { PostgresTarget } from "./target";
@@ -12,5 +13,6 @@ export const postgres: Connector = {
     wants: "update",
     place: (address) => shownServer(placeOf(address)),
     open: (address, outputs, batch) => PostgresTarget.open(settingsOf(address, "sink"), outputs, batch),
+    letters: (address, table, job) => readLetters(settingsOf(address, "sink"), table, job),
   },
 };

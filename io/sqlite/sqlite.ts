@@ -2,6 +2,7 @@
 import { UsageError } from "../../schema/errors";
 import { type Connector } from "../connector";
 import { localPath } from "../local-path";
+import { readLetters } from "./letters";
 import { SqliteTarget } from "./target";
 
 export const sqlite: Connector = {
@@ -17,5 +18,6 @@ export const sqlite: Connector = {
         throw new UsageError(`“sqlite:${address.path}” has the option “${option}”, but sqlite: takes none`);
       return SqliteTarget.open(localPath(address.path), outputs, batch);
     },
+    letters: (address, table, job) => readLetters(localPath(address.path), table, job),
   },
 };

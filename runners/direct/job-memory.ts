@@ -99,8 +99,18 @@ export class JobMemory implements Memory {
     }
     let progress = this.progress.get(plan.at);
     if (progress === undefined) this.progress.set(plan.at, (progress = new Map<string, Progress>()));
-    aggregate.startBatch(view, progress, () => this.watermark() ?? Number.NEGATIVE_INFINITY, this.partial);
+    aggregate.startBatch(view, progress, () => this.closesUpTo(), this.partial);
     return aggregate;
+  }
+
+  planBefore(name: string): Plan | null {
+    if (this.view?.plan.kind !== "migrate") return null;
+    return this.state.definitions().find((aggregate) => aggregate.name === name)?.plan ?? null;
+  }
+
+  private closesUpTo(): number {
+    if (this.view?.plan.kind === "migrate") return END_OF_TIME;
+    return this.watermark() ?? Number.NEGATIVE_INFINITY;
   }
 
   /** The watermark of this batch, when all its records were seen; null while there is none yet. */
@@ -156,6 +166,8 @@ export class JobMemory implements Memory {
 
   /** What the batch leaves of its aggregates. */
   stored(): StoredAggregate[] {
+    // Nothing is left of the windows of a definition that is no more.
+    if (this.viewOf().plan.kind === "migrate") return [];
     const watermark = this.watermark();
     return [...this.aggregates.values()].map((aggregate) => aggregate.stored(watermark));
   }
@@ -194,6 +206,7 @@ class AggregateInMemory implements AggregateMemory {
   private changes: Kept[] = [];
   private gone: { start: number; end: number; key: string }[] = [];
   private cached = 0;
+  private forgotten: number | null = null;
   private view!: BatchView;
   private progress!: Map<string, Progress>;
   private watermark!: () => number;
@@ -214,6 +227,7 @@ class AggregateInMemory implements AggregateMemory {
     this.partial = partial;
     this.changes = [];
     this.gone = [];
+    this.forgotten = null;
   }
 
   fate(end: number): Fate {
@@ -221,7 +235,10 @@ class AggregateInMemory implements AggregateMemory {
     if (end + this.plan.lateness > before) return "counts";
     if (plan.kind !== "replay") return "late";
     // A session that is over may have been one with what comes now: its row cannot be taken back.
-    return this.plan.window.kind === "sessions" || end < before - this.options.retain ? "too old" : "counts";
+    if (this.plan.window.kind === "sessions") return "too old";
+    return end < (this.forgotten ??= this.state.forgottenBefore(this.name) ?? Number.NEGATIVE_INFINITY)
+      ? "too old"
+      : "counts";
   }
 
   find(start: number, end: number, key: string): Kept {

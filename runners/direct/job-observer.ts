@@ -53,13 +53,14 @@ export class JobObserver {
         break;
       }
       case "committed": {
-        const { plan, counts, seconds, watermark, openWindows } = event;
+        const { plan, counts, seconds, watermark, openWindows, lettersWaiting } = event;
         for (const output of Object.keys(request.outputs)) readiness.sinks.connected(output);
         readiness.batchCommitted();
         metrics.addCounts(counts);
         metrics.add("batches_total", 1, { result: "committed" });
         metrics.observe("batch_seconds", seconds);
         metrics.set("open_windows", openWindows);
+        metrics.set("dead_letters_waiting", lettersWaiting);
         metrics.set("watermark_seconds", watermark === null ? null : watermark / 1000);
         metrics.set("watermark_delay_seconds", watermark === null ? null : (Date.now() - watermark) / 1000);
         metrics.set("last_commit_timestamp_seconds", Date.now() / 1000);
@@ -86,6 +87,11 @@ export class JobObserver {
       case "partial":
         log.event("windows not whole", { windows: event.windows.length, first: event.windows[0] ?? "" });
         break;
+      case "replayed": {
+        const { letters, ok, dead } = event.replayed;
+        log.event("replay done", { replayed: letters, ok, dead, seconds: event.seconds });
+        break;
+      }
       case "stopped":
         log.event("job stopped", {
           reason: event.reason,

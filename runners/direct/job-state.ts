@@ -3,12 +3,14 @@
 import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
 import path from "node:path";
+import { type LetterId } from "../../io/connector";
 import { makeDirectory } from "../../io/local-path";
 import { openDatabase, SqliteFailure, type Database, type Statement } from "../../io/sqlite/database";
 import { explain } from "../../io/sqlite/failures";
 import { RunError, UsageError } from "../../schema/errors";
-import { type Range } from "../../schema/record";
+import { type Range, type Raw, type SourceRecord } from "../../schema/record";
 import { type FrozenGroup } from "../../transforms/accumulate";
+import { type NamedAggregate } from "../../transforms/aggregates-of";
 import { type FrozenIds } from "../../transforms/id-set";
 
 /** Goes up when the file's tables change their meaning. */
@@ -50,8 +52,8 @@ export interface StoredPlan {
   /** The one clock of the batch. */
   readonly batchTime: number;
   readonly parts: readonly PlannedPart[];
-  /** "flush" closes all windows; "replay" reads dead letters. */
-  readonly kind: "read" | "flush" | "replay";
+  /** "flush" closes all windows; "replay" reads dead letters; "migrate" closes all windows by the definition before. */
+  readonly kind: "read" | "flush" | "replay" | "migrate";
   /** Windows that begin before this are not known from their beginning. */
   readonly wholeFrom: number | null;
   /** Records that were gone before they could be read, and that the job was told to do without. */
@@ -89,6 +91,8 @@ export interface BatchCommit {
   /** What this batch adds to the totals. */
   readonly counts: Totals;
   readonly seconds: number;
+  /** What else is so from this batch on. */
+  readonly meta?: Readonly<Record<string, string>>;
 }
 
 export interface CommittedBatch {
@@ -117,8 +121,21 @@ const TABLES = `
     aggregate TEXT NOT NULL, window_end INTEGER NOT NULL, window_start INTEGER NOT NULL, key TEXT NOT NULL,
     batch INTEGER NOT NULL, ids TEXT NOT NULL, PRIMARY KEY (aggregate, window_end, window_start, key, batch)
   ) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS letter (
+    source TEXT NOT NULL, position INTEGER NOT NULL, step TEXT NOT NULL, input TEXT NOT NULL, record TEXT NOT NULL,
+    batch INTEGER, PRIMARY KEY (source, position, step)
+  ) WITHOUT ROWID;
+  CREATE INDEX IF NOT EXISTS letter_batch ON letter (batch);
   CREATE TABLE IF NOT EXISTS request (id INTEGER PRIMARY KEY, request TEXT NOT NULL, answer TEXT);
 `;
+
+/** A dead letter that is to be tried again: a copy, since the batch that does so takes it out of where it lay. */
+export interface WaitingLetter {
+  readonly id: LetterId;
+  /** Which input's record it was. */
+  readonly input: string;
+  readonly record: SourceRecord;
+}
 
 export class JobState {
   private readonly statements = new Map<string, Statement>();
@@ -140,7 +157,7 @@ export class JobState {
     checkJobName(job);
     await makeDirectory(path.resolve(directory));
     const file = stateFile(directory, job);
-    const lock = takeLock(path.join(directory, `${job}.lock`), job);
+    const lock = takeLock(lockFile(directory, job), job);
     let database: Database | undefined;
     try {
       database = openDatabase(file);
@@ -159,8 +176,9 @@ export class JobState {
   static async reset(directory: string, job: string): Promise<void> {
     const state = await JobState.open(directory, job);
     try {
-      state.inTransaction(() => {
-        for (const table of ["plan", "position", "accumulator", "ids", "request"]) state.run(`DELETE FROM ${table}`);
+      state.together(() => {
+        for (const table of ["plan", "position", "accumulator", "ids", "letter", "request"])
+          state.run(`DELETE FROM ${table}`);
         // The epoch stays: what an older process still has in hand must not be taken for newer than what comes.
         state.run("DELETE FROM meta WHERE name NOT IN ('format', 'epoch')");
       });
@@ -194,6 +212,91 @@ export class JobState {
     ]);
   }
 
+  /** Puts a letter aside for a batch to come. */
+  putLetter({ id, input, record }: WaitingLetter): void {
+    const { source, position, step } = id;
+    this.run("INSERT OR REPLACE INTO letter VALUES (?, ?, ?, ?, ?, NULL)", [
+      source,
+      position,
+      step,
+      input,
+      JSON.stringify({ ...record, value: packed(record.value), key: packed(record.key) }),
+    ]);
+  }
+
+  dropLetter({ source, position, step }: LetterId): void {
+    this.run("DELETE FROM letter WHERE source = ? AND position = ? AND step = ?", [source, position, step]);
+  }
+
+  /** Forgets letters that wait and are in no plan. */
+  dropLetters(): void {
+    this.run("DELETE FROM letter WHERE batch IS NULL");
+  }
+
+  lettersWaiting(): number {
+    return Number(this.all("SELECT count(*) AS n FROM letter WHERE batch IS NULL")[0]?.["n"] ?? 0);
+  }
+
+  /** Writes down a plan that tries some of the letters again that wait. */
+  beginReplay(plan: StoredPlan, most: number): void {
+    this.together(() => {
+      this.begin(plan);
+      this.run(
+        "UPDATE letter SET batch = ? WHERE (source, position, step) IN " +
+          "(SELECT source, position, step FROM letter WHERE batch IS NULL ORDER BY source, position, step LIMIT ?)",
+        [plan.batch, most],
+      );
+    });
+  }
+
+  /** The letters that a batch tries again, in order. */
+  lettersOf(batch: number): WaitingLetter[] {
+    return this.all("SELECT * FROM letter WHERE batch = ? ORDER BY source, position, step", [batch]).map(
+      ({ source, position, step, input, record }) => {
+        const { value, key, ...rest } = JSON.parse(record as string) as PackedRecord;
+        return {
+          id: { source: String(source), position: Number(position), step: String(step) },
+          input: String(input),
+          record: { ...rest, value: unpacked(value) ?? "", key: unpacked(key) },
+        };
+      },
+    );
+  }
+
+  /** What others ask of the job, that has no answer yet. */
+  requests(): { readonly id: number; readonly request: string }[] {
+    return this.all("SELECT id, request FROM request WHERE answer IS NULL ORDER BY id").map(({ id, request }) => ({
+      id: Number(id),
+      request: String(request),
+    }));
+  }
+
+  answer(id: number, answer: string): void {
+    this.run("UPDATE request SET answer = ? WHERE id = ?", [answer, id]);
+  }
+
+  /** Windows of an aggregate that ended before this are forgotten; null when none is. */
+  forgottenBefore(aggregate: string): number | null {
+    const text = this.meta(forgottenName(aggregate));
+    return text === null ? null : Number(text);
+  }
+
+  /** Takes back the plan that is under way, of which nothing became visible. */
+  withdraw(plan: StoredPlan): void {
+    this.run("DELETE FROM plan WHERE batch = ? AND committed = 0", [plan.batch]);
+  }
+
+  /** The aggregates whose windows are stored, as they were defined. */
+  definitions(): readonly NamedAggregate[] {
+    return JSON.parse(this.meta("aggregates") ?? "[]") as NamedAggregate[];
+  }
+
+  /** The end of the last window of all that are stored: no record that was counted is later. */
+  lastWindowEnd(): number | null {
+    const end = this.all("SELECT max(window_end) AS last FROM accumulator")[0]?.["last"];
+    return end == null ? null : Number(end);
+  }
+
   /** Changes the plan that is under way, before it is run. */
   amend(plan: StoredPlan): void {
     this.run("UPDATE plan SET plan = ? WHERE batch = ? AND committed = 0", [JSON.stringify(plan), plan.batch]);
@@ -205,15 +308,7 @@ export class JobState {
   }
 
   positions(): Position[] {
-    return this.all("SELECT input, source, next, watermark, last FROM position ORDER BY input, source").map(
-      ({ input, source, next, watermark, last }) => ({
-        input: String(input),
-        source: String(source),
-        next: Number(next),
-        watermark: watermark === null ? null : Number(watermark),
-        last: last === null ? null : (JSON.parse(last as string) as LastRecord),
-      }),
-    );
+    return positionsIn(this.database);
   }
 
   totals(): Totals {
@@ -288,14 +383,14 @@ export class JobState {
 
   /** Makes a batch's end durable, all of it or nothing. */
   commit(commit: BatchCommit): void {
-    this.inTransaction(() => {
+    this.together(() => {
       this.putPositions(commit);
       this.putAccumulators(commit);
     });
   }
 
   /** How far the job has come. */
-  protected putPositions({ plan, positions, watermark, counts, seconds }: BatchCommit): void {
+  protected putPositions({ plan, positions, watermark, counts, seconds, meta = {} }: BatchCommit): void {
     for (const { input, source, next, watermark: own, last } of positions) {
       this.run(
         "INSERT INTO position VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET next = excluded.next, " +
@@ -308,7 +403,9 @@ export class JobState {
     for (const [name, by] of Object.entries(counts)) totals[name] = (totals[name] ?? 0) + by;
     this.setMeta("totals", JSON.stringify(totals));
     if (plan.wholeFrom !== null) this.setMeta("whole from", String(plan.wholeFrom));
+    this.run("DELETE FROM letter WHERE batch = ?", [plan.batch]);
     if (plan.kind === "flush") this.setMeta("ended", new Date(plan.batchTime).toISOString());
+    for (const [name, value] of Object.entries(meta)) this.setMeta(name, value);
     this.run("DELETE FROM meta WHERE name = 'last error'");
     this.run("UPDATE plan SET committed = 1, records = ?, seconds = ? WHERE batch = ?", [
       counts["read"] ?? 0,
@@ -321,6 +418,10 @@ export class JobState {
 
   /** What its windows hold. */
   protected putAccumulators({ plan, aggregates }: BatchCommit): void {
+    if (plan.kind === "migrate") {
+      this.run("DELETE FROM accumulator");
+      this.run("DELETE FROM ids");
+    }
     for (const { aggregate, groups, gone, closedUpTo, forgetBefore } of aggregates) {
       for (const { start, end, key } of gone) {
         for (const table of ["accumulator", "ids"]) {
@@ -360,19 +461,16 @@ export class JobState {
       if (forgetBefore !== null) {
         for (const table of ["accumulator", "ids"])
           this.run(`DELETE FROM ${table} WHERE aggregate = ? AND window_end < ?`, [aggregate, forgetBefore]);
+        this.setMeta(
+          forgottenName(aggregate),
+          String(Math.max(forgetBefore, this.forgottenBefore(aggregate) ?? forgetBefore)),
+        );
       }
     }
   }
 
-  /** Forgets the windows of all aggregates: their definition is no longer the one that made them. */
-  forgetAccumulators(): void {
-    this.inTransaction(() => {
-      this.run("DELETE FROM accumulator");
-      this.run("DELETE FROM ids");
-    });
-  }
-
-  protected inTransaction(body: () => void): void {
+  /** All of it or nothing. */
+  together(body: () => void): void {
     this.database.exec("BEGIN IMMEDIATE");
     try {
       body();
@@ -398,6 +496,22 @@ export class JobState {
   }
 }
 
+const forgottenName = (aggregate: string): string => `forgotten before, of ${aggregate}`;
+
+type Packed = { readonly text: string } | { readonly base64: string } | null;
+type PackedRecord = Omit<SourceRecord, "value" | "key"> & { readonly value: Packed; readonly key: Packed };
+
+/** Texts and bytes as JSON has them, so that each comes back as what it was. */
+function packed(raw: Raw | null): Packed {
+  if (raw === null) return null;
+  return typeof raw === "string" ? { text: raw } : { base64: Buffer.from(raw).toString("base64") };
+}
+
+function unpacked(raw: Packed): Raw | null {
+  if (raw === null) return null;
+  return "text" in raw ? raw.text : new Uint8Array(Buffer.from(raw.base64, "base64"));
+}
+
 const storedGroup = ({ window_start, window_end, key, value }: Record<string, unknown>) => ({
   start: Number(window_start),
   end: Number(window_end),
@@ -405,7 +519,38 @@ const storedGroup = ({ window_start, window_end, key, value }: Record<string, un
   frozen: JSON.parse(value as string) as FrozenGroup,
 });
 
+/** How far each source was read, by a state that need not be one's own. */
+export const positionsIn = (database: Database): Position[] =>
+  database
+    .prepare("SELECT input, source, next, watermark, last FROM position ORDER BY input, source")
+    .all([])
+    .map(({ input, source, next, watermark, last }) => ({
+      input: String(input),
+      source: String(source),
+      next: Number(next),
+      watermark: watermark === null ? null : Number(watermark),
+      last: last === null ? null : (JSON.parse(last as string) as LastRecord),
+    }));
+
 export const stateFile = (directory: string, job: string): string => path.join(directory, `${job}.db`);
+
+const lockFile = (directory: string, job: string): string => path.join(directory, `${job}.lock`);
+
+/** Whether a process runs the job. Looking takes a shared lock for a moment, for which a start waits. */
+export function isRunning(directory: string, job: string): boolean {
+  const file = lockFile(directory, job);
+  if (!existsSync(file)) return false;
+  const database = openDatabase(file);
+  try {
+    database.exec("PRAGMA busy_timeout = 0");
+    database.prepare("SELECT * FROM sqlite_master").all([]);
+    return false;
+  } catch {
+    return true;
+  } finally {
+    database.close();
+  }
+}
 
 /** Whether a job of this name has left a state. */
 export const hasState = (directory: string, job: string): boolean => existsSync(stateFile(directory, job));

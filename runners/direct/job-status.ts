@@ -1,11 +1,10 @@
 // How jobs stand, told from their state files alone and from their sources; a job that is running is not disturbed.
 import { existsSync, readdirSync } from "node:fs";
-import path from "node:path";
 import { type Address } from "../../io/connector";
 import { openDatabase, type Database } from "../../io/sqlite/database";
 import { messageOf, UsageError } from "../../schema/errors";
 import { JobSources, nextOf, partId } from "./job-sources";
-import { checkJobName, stateFile, type Position } from "./job-state";
+import { checkJobName, isRunning, positionsIn, stateFile, type Position } from "./job-state";
 
 export interface JobStatus {
   readonly job: string;
@@ -55,12 +54,12 @@ export async function jobStatus(directory: string, job: string): Promise<JobStat
       "SELECT sum(records) AS records, sum(seconds) AS seconds FROM (SELECT * FROM plan WHERE committed = 1 ORDER BY batch DESC LIMIT 10)",
     );
     const totals = JSON.parse(meta.get("totals") ?? "{}") as Record<string, number>;
-    const positions = database.prepare("SELECT input, source, next FROM position").all([]) as unknown as Position[];
+    const positions = positionsIn(database);
     const watermark = meta.get("watermark");
     return {
       job,
       pipeline: meta.get("pipeline") ?? null,
-      state: meta.has("ended") ? "ended" : isLocked(path.join(directory, `${job}.lock`)) ? "running" : "stopped",
+      state: meta.has("ended") ? "ended" : isRunning(directory, job) ? "running" : "stopped",
       lastBatch: Number(batch ?? 0),
       lastBatchTime: time == null ? null : Number(time),
       watermark: watermark === undefined ? null : Number(watermark),
@@ -91,7 +90,7 @@ async function lagOf(
   try {
     const sources = await JobSources.open(JSON.parse(inputs) as Record<string, Address>, job);
     try {
-      const next = nextOf(positions.map(({ input, source, next: at }) => ({ input, source, next: Number(at) })));
+      const next = nextOf(positions);
       const parts = await sources.look();
       const lag = parts.map((part) => ({
         input: part.input,
@@ -104,20 +103,5 @@ async function lagOf(
     }
   } catch (error) {
     return { lag: [], lagError: messageOf(error) };
-  }
-}
-
-/** Whether a process holds the job's lock. Looking takes a shared lock for a moment, for which a start waits. */
-function isLocked(file: string): boolean {
-  if (!existsSync(file)) return false;
-  const database = openDatabase(file);
-  try {
-    database.exec("PRAGMA busy_timeout = 0");
-    database.prepare("SELECT * FROM sqlite_master").all([]);
-    return false;
-  } catch {
-    return true;
-  } finally {
-    database.close();
   }
 }

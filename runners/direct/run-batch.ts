@@ -32,7 +32,8 @@ export async function runBatch(request: RunRequest): Promise<Report & { readonly
 
   const tasting = new Tasting();
   const outputs: Output[] = Object.entries(pipeline.outputs).map(([name, { table }]) => ({ name, table }));
-  const batch = { job, pipeline: pipeline.name, id: plan.batch, ranges: Object.values(plan.ranges).flat(), turn: null };
+  const ranges = Object.values(plan.ranges).flat();
+  const batch = { job, pipeline: pipeline.name, id: plan.batch, ranges, replays: [], turn: null };
   const opened = await OpenOutputs.open(outputs, request.outputs, batch, ({ name, table }, rows) =>
     tasting.taste(name, table, rows),
   );

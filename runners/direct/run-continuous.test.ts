@@ -253,6 +253,72 @@ describe("what is refused at the start", () => {
   });
 });
 
+describe("another definition, with --migrate", () => {
+  const minutes = (n: number) => ({ params: { window: n * MINUTE } });
+  const migrate = { migrate: ["true"] };
+
+  test("what was open is closed by the old one; the new one counts from there, and only windows that it knows whole", async () => {
+    append(tradeAt(1, 0), tradeAt(2, 70));
+    await runContinuous(request({ to: "file:out/" }));
+    append(tradeAt(3, 100), tradeAt(4, 250), tradeAt(5, 900));
+    await runContinuous(request({ to: "file:out/", ...minutes(2), flags: migrate }));
+    append(tradeAt(6, 1500));
+    await runContinuous(request({ to: "file:out/", ...minutes(2) }));
+    const rows = fs
+      .readdirSync(at("out"))
+      .sort()
+      .flatMap((file) => fs.readFileSync(at("out", file), "utf8").trim().split("\n"))
+      .map((line) => JSON.parse(line) as { window_start: string; trade_count: number })
+      .map(({ window_start, trade_count }) => [window_start.slice(11, 16), trade_count]);
+    expect(rows).toEqual([
+      ["09:30", 1],
+      ["09:31", 1],
+      // 09:30 to 09:32 is not whole for the new one: what of it came before is counted by the old one.
+      ["09:34", 1],
+      ["09:44", 1],
+    ]);
+  });
+
+  test.each<Point>(["planned", "target committed", "committed"])("a crash at “%s” does it once", async (point) => {
+    append(tradeAt(1, 0), tradeAt(2, 70));
+    await runContinuous(request({ to: "file:out/" }));
+    const written = () => fs.readdirSync(at("out")).map((file) => fs.readFileSync(at("out", file), "utf8"));
+    let died = false;
+    const onPoint = (reached: Point) => {
+      if (reached !== point || died) return;
+      died = true;
+      throw new Error("the power is gone");
+    };
+    const migrating = request({ to: "file:out/", ...minutes(2), flags: migrate });
+    await expect(runContinuous({ ...migrating, onPoint })).rejects.toThrow("the power is gone");
+    await runContinuous(migrating);
+    await runContinuous(request({ to: "file:out/", ...minutes(2) }));
+    expect(written().join("").trim().split("\n")).toHaveLength(2);
+  });
+
+  test("a batch that the old definition has planned must be ended by that", async () => {
+    append(tradeAt(1, 0));
+    await runContinuous(request());
+    append(tradeAt(2, 1));
+    const dying = { ...request(), onPoint: () => Promise.reject(new Error("the power is gone")) };
+    await expect(runContinuous(dying)).rejects.toThrow("the power is gone");
+    const migrating = request({ ...minutes(2), flags: migrate });
+    await expect(runContinuous(migrating)).rejects.toThrow("run that one with --once first");
+    await runContinuous(request());
+    await runContinuous(migrating);
+    await runContinuous(request(minutes(2)));
+  });
+
+  test("another source is another job, and no definition", async () => {
+    append(tradeAt(1, 0));
+    await runContinuous(request());
+    write("other.ndjson", lines(tradeAt(1, 0)));
+    await expect(runContinuous(request({ from: "file:other.ndjson", flags: migrate }))).rejects.toThrow(
+      /the source of trades was .*--job, or begin anew with --reset$/,
+    );
+  });
+});
+
 test("a line without its end is still being written", async () => {
   fs.appendFileSync(at("in.ndjson"), `${tradeAt(1, 0)}\n${tradeAt(2, 1)}`);
   expect(await runContinuous(request())).toMatchObject({ read: 1 });

@@ -6,7 +6,7 @@ import { type Address, type Output, type StartAt } from "../../io/connector";
 import { sinkOf } from "../../io/registry";
 import { type Pipeline } from "../../pipelines/definition";
 import { messageOf, UnavailableError, UsageError } from "../../schema/errors";
-import { aggregatesOf } from "../../transforms/aggregates-of";
+import { aggregatesOf, type NamedAggregate } from "../../transforms/aggregates-of";
 import { withMemory } from "../../transforms/memory";
 import { watchReading } from "../read-range";
 import { checkCounts, Tasting, type Counts, type Report, type Sample } from "../report";
@@ -16,6 +16,7 @@ import { checkGraph } from "./check-graph";
 import { JobMemory } from "./job-memory";
 import { gaps, GapError, JobSources, nextOf, partId, rangesOf, type SeenPart } from "./job-sources";
 import { JobState, type BatchCommit, type PlannedPart, type StoredPlan } from "./job-state";
+import { letterRanges, LETTERS, originsOf, putLettersAside, readLetters, type LetterChoice } from "./letters";
 import { OpenOutputs } from "./open-outputs";
 import { watchProgress } from "./run-batch";
 
@@ -51,6 +52,7 @@ export type JobEvent =
       readonly seconds: number;
       readonly watermark: number | null;
       readonly openWindows: number;
+      readonly lettersWaiting: number;
     }
   | { readonly kind: "retrying"; readonly error: Error; readonly attempt: number; readonly pause: number }
   | {
@@ -61,6 +63,7 @@ export type JobEvent =
       readonly lost: number;
     }
   | { readonly kind: "partial"; readonly windows: readonly string[] }
+  | { readonly kind: "replayed"; readonly replayed: Replayed; readonly seconds: number }
   | {
       readonly kind: "stopped";
       readonly reason: string;
@@ -70,22 +73,52 @@ export type JobEvent =
     }
   | { readonly kind: "failed"; readonly error: unknown };
 
+/** What came of dead letters that were tried again. */
+export interface Replayed {
+  readonly letters: number;
+  readonly ok: number;
+  readonly dropped: number;
+  /** Refused again: their letters count one attempt more. */
+  readonly dead: number;
+  /** Not tried, since their window is no longer kept. */
+  readonly closed: number;
+  /** Not tried, since the job does not read where they come from. */
+  readonly foreign: number;
+}
+
+/** What a process that runs a job answers one that asks it to try letters again. */
+export type ReplayAnswer = { readonly replayed: Replayed } | { readonly error: string };
+
+/** Letters that one batch tries again. */
+const LETTERS_OF_A_BATCH = 2_000;
+
 /** How long a batch that is under way may still take when the job is told to end; then it is left to the next start. */
 const LAST_BATCH_PATIENCE = 6_000;
 const LONGEST_PAUSE = 30_000;
 
 export async function runContinuous(request: JobRequest): Promise<Report & { readonly sample: Sample }> {
-  const { pipeline, options } = request;
-  const jobName = options.job ?? pipeline.name;
-  const directory = options["state-dir"];
-  if (options.reset) await JobState.reset(directory, jobName);
-  const state = await (request.openState ?? ((where, name) => JobState.open(where, name)))(directory, jobName);
+  const job = nameOf(request);
+  if (request.options.reset) await JobState.reset(request.options["state-dir"], job);
+  return withJob(request, (open) => open.run());
+}
+
+/** Tries dead letters of a job again that no other process runs. Without reading on: only a batch that a crash left is run first. */
+export function replayLetters(request: JobRequest, choice: LetterChoice): Promise<Replayed> {
+  return withJob(request, (open) => open.replayOnly(choice));
+}
+
+const nameOf = ({ options, pipeline }: JobRequest): string => options.job ?? pipeline.name;
+
+/** With the job's state, which no other process has meanwhile, and its sources. */
+async function withJob<T>(request: JobRequest, body: (job: Job) => Promise<T>): Promise<T> {
+  const job = nameOf(request);
+  const open = request.openState ?? ((where, name) => JobState.open(where, name));
+  const state = await open(request.options["state-dir"], job);
   let sources: JobSources | undefined;
   try {
-    checkEnded(state, jobName);
-    checkShape(request, state, jobName);
-    sources = await patiently(request, () => JobSources.open(request.inputs, jobName));
-    return await new Job(request, jobName, state, sources).run();
+    const shape = checkShape(request, state, job);
+    sources = await patiently(request, () => JobSources.open(request.inputs, job));
+    return await body(new Job(request, job, state, sources, shape));
   } finally {
     await sources?.close();
     state.close();
@@ -101,35 +134,71 @@ function checkEnded(state: JobState, job: string): void {
 }
 
 /** What of a pipeline must not change under the accumulators that are stored. */
-function checkShape(request: JobRequest, state: JobState, job: string): void {
+interface Shape {
+  /** By what it is about, so that a difference can be told. */
+  readonly parts: Readonly<Record<string, string>>;
+  readonly aggregates: readonly NamedAggregate[];
+  /** Whether what is stored is of another definition. */
+  readonly isNew: boolean;
+}
+
+const SOURCE = "source of ";
+
+function checkShape(request: JobRequest, state: JobState, job: string): Shape {
   const context = contextOf(request, job, "check", Date.now());
   const { graph, uncleaned } = buildGraph(request.pipeline, request.params, context, {});
   checkGraph(graph, context, uncleaned);
-  const shape: Record<string, string> = {};
-  for (const { name, plan } of aggregatesOf(context)) {
+  const aggregates = aggregatesOf(context);
+  const parts: Record<string, string> = {};
+  for (const { name, plan } of aggregates) {
     // Lateness may change: it decides about rows to come, not about what is stored.
     const { lateness: _, ...lasting } = plan;
-    for (const [what, value] of Object.entries(lasting)) shape[`${what} of “${name}”`] = JSON.stringify(value);
+    for (const [what, value] of Object.entries(lasting)) parts[`${what} of “${name}”`] = JSON.stringify(value);
   }
-  for (const [input, { scheme, path }] of Object.entries(request.inputs))
-    shape[`source of ${input}`] = `${scheme}:${path}`;
-  const known = state.meta("shape");
-  // Before the first plan nothing is stored that could not fit.
-  if (known !== null && (state.lastBatch() > 0 || state.pending() !== null)) {
-    const before = JSON.parse(known) as Record<string, string>;
-    const differences = [...new Set([...Object.keys(before), ...Object.keys(shape)])]
-      .filter((what) => before[what] !== shape[what])
-      .map((what) => `the ${what} was ${before[what] ?? "not there"} and is ${shape[what] ?? "not there"}`);
-    if (differences.length > 0)
-      throw new UsageError(
-        `The job ${job} cannot go on, for ${differences.join("; ")}: run it under another --job, or begin anew with --reset`,
-      );
-  }
-  state.setMeta("shape", JSON.stringify(shape));
-  state.setMeta("pipeline", request.pipeline.name);
-  // For whoever asks how far behind the job is.
-  state.setMeta("inputs", JSON.stringify(request.inputs));
+  for (const [input, { scheme, path }] of Object.entries(request.inputs)) parts[SOURCE + input] = `${scheme}:${path}`;
+  const isNew = !isSameShape(request, state, job, parts);
+  if (!isNew) for (const [name, value] of Object.entries(metaOfShape(parts, aggregates))) state.setMeta(name, value);
+  return { parts, aggregates, isNew };
 }
+
+const metaOfShape = (parts: Shape["parts"], aggregates: Shape["aggregates"]) => ({
+  shape: JSON.stringify(parts),
+  aggregates: JSON.stringify(aggregates),
+});
+
+/** Whether the shape is the stored one. Refuses one that differs, unless the job is told to go on with it. */
+function isSameShape({ options }: JobRequest, state: JobState, job: string, parts: Shape["parts"]): boolean {
+  const known = state.meta("shape");
+  const pending = state.pending();
+  // Before the first plan nothing is stored that could not fit.
+  if (known === null || (state.lastBatch() === 0 && pending === null)) return true;
+  const before = JSON.parse(known) as Record<string, string>;
+  const differing = [...new Set([...Object.keys(before), ...Object.keys(parts)])].filter(
+    (what) => before[what] !== parts[what],
+  );
+  if (differing.length === 0) return true;
+  if (pending?.kind === "migrate") return false;
+  const differences = differing
+    .map((what) => `the ${what} was ${before[what] ?? "not there"} and is ${parts[what] ?? "not there"}`)
+    .join("; ");
+  const isOtherSource = differing.some((what) => what.startsWith(SOURCE));
+  if (!options.migrate || isOtherSource) {
+    const remedies = [
+      "run it under another --job",
+      ...(isOtherSource ? [] : ["go on with --migrate"]),
+      "begin anew with --reset",
+    ];
+    throw new UsageError(`The job ${job} cannot go on, for ${differences}: ${remedies.join(", or ")}`);
+  }
+  if (pending !== null)
+    throw new UsageError(
+      `The job ${job} has a batch under way, which only the definition that planned it can end: run that one with --once first, then --migrate`,
+    );
+  return false;
+}
+
+/** Letters are of the records that were refused: most of them may well be refused again. */
+const NO_LIMIT: RunContext["deadLetterLimit"] = { share: 1, consecutive: Number.MAX_SAFE_INTEGER, sample: 0 };
 
 function contextOf({ pipeline, options }: JobRequest, job: string, batch: string, batchTime: number): RunContext {
   return {
@@ -171,6 +240,9 @@ class Job {
   private readonly tasting = new Tasting();
   private readonly totals: Record<string, number> = {};
   private readonly written: Record<string, number> = {};
+  private replayed: Replayed = { letters: 0, ok: 0, dropped: 0, dead: 0, closed: 0, foreign: 0 };
+  /** Whether something of the batch under way may be visible already. */
+  private isCommitting = false;
   private batches = 0;
   private lastPlanned = 0;
   private readonly wants: Record<string, "update" | "final">;
@@ -183,6 +255,7 @@ class Job {
     private readonly name: string,
     private readonly state: JobState,
     private readonly sources: JobSources,
+    private readonly shape: Shape,
   ) {
     const { pipeline, options } = request;
     this.outputs = Object.entries(pipeline.outputs).map(([output, { table }]) => ({ name: output, table }));
@@ -202,6 +275,8 @@ class Job {
 
   async run(): Promise<Report & { readonly sample: Sample }> {
     const { request } = this;
+    checkEnded(this.state, this.name);
+    this.noteSettings();
     const started = performance.now();
     const stopWatching = watchProgress(request.onProgress);
     const endAtOnce = () => setTimeout(() => this.atOnce.abort(request.signal?.reason), LAST_BATCH_PATIENCE).unref();
@@ -223,15 +298,95 @@ class Job {
     return report;
   }
 
+  /** For whoever asks how far behind the job is, or tries its letters again. */
+  private noteSettings(): void {
+    const { pipeline, inputs, outputs, params } = this.request;
+    this.state.setMeta("pipeline", pipeline.name);
+    for (const [name, value] of Object.entries({ inputs, outputs, params }))
+      this.state.setMeta(name, JSON.stringify(value));
+  }
+
+  async replayOnly(choice: LetterChoice): Promise<Replayed> {
+    const pending = this.state.pending();
+    if (pending !== null) await this.runPlan(await this.amended(pending));
+    return this.replay(choice);
+  }
+
+  /** Closes what is open by the definition before; what comes is counted by the new one, from where the job stands. */
+  private async migrate(): Promise<void> {
+    const { state, shape } = this;
+    const names = new Set(shape.aggregates.map(({ name }) => name));
+    const lost = state.definitions().find(({ name }) => !names.has(name) && state.firstOpenEnd(name) !== null);
+    if (lost !== undefined)
+      throw new UsageError(
+        `The job ${this.name} has open windows of “${lost.name}”, which the pipeline no longer has, so nothing can write them: give it back its name, or begin anew with --reset or another --job`,
+      );
+    const plan = await this.plan("migrate", []);
+    try {
+      await this.runPlan(plan);
+    } catch (error) {
+      if (this.isCommitting || error instanceof UnavailableError) throw error;
+      // The same definition would fail in the same way at each start.
+      state.withdraw(plan);
+      throw new UsageError(
+        `The windows that are open do not go through the new definition (${messageOf(error)}): end the job with the one before (--flush), and begin another --job`,
+      );
+    }
+  }
+
+  /** Tries dead letters again, batch after batch. */
+  private async replay(choice: LetterChoice): Promise<Replayed> {
+    const { request, state, name } = this;
+    this.checkReplay();
+    const started = performance.now();
+    const place = { pipeline: request.pipeline, job: name, outputs: request.outputs };
+    const { closed, foreign } = await patiently(request, () => putLettersAside(state, place, choice));
+    this.replayed = { letters: 0, ok: 0, dropped: 0, dead: 0, closed, foreign };
+    while (state.lettersWaiting() > 0 && request.signal?.aborted !== true) {
+      const plan = this.draft("replay", []);
+      state.beginReplay(plan, LETTERS_OF_A_BATCH);
+      await this.runPlan(plan);
+    }
+    const { replayed } = this;
+    request.onEvent?.({ kind: "replayed", replayed, seconds: (performance.now() - started) / 1000 });
+    return replayed;
+  }
+
+  /** A record that goes two ways may have been refused on one of them only, and would count again on the other. */
+  private checkReplay(): void {
+    const { pipeline, params } = this.request;
+    const { cleanedOnce } = buildGraph(pipeline, params, contextOf(this.request, this.name, "check", 0), {});
+    if (!cleanedOnce)
+      throw new UsageError(
+        `Dead letters of ${pipeline.name} cannot be replayed, for it cleans an input more than once: a record would count again where it was good`,
+      );
+  }
+
+  /** Does what others ask of the job. What is wrong with the request is theirs to know, and no reason to stop. */
+  private async answerRequests(): Promise<void> {
+    for (const { id, request } of this.state.requests()) {
+      let answer: ReplayAnswer;
+      try {
+        answer = { replayed: await this.replay(JSON.parse(request) as LetterChoice) };
+      } catch (error) {
+        if (!(error instanceof UsageError)) throw error;
+        answer = { error: messageOf(error) };
+      }
+      this.state.answer(id, JSON.stringify(answer));
+    }
+  }
+
   private async goOn(): Promise<void> {
     const { request, state } = this;
     const { once, flush } = request.options;
     await this.checkStart();
     const pending = state.pending();
     if (pending !== null) await this.runPlan(await this.amended(pending));
+    if (this.shape.isNew && pending?.kind !== "migrate") await this.migrate();
     // The end of a job with --once: what was there at its start.
     const ends = once || flush ? new Map((await this.look()).map((part) => [partId(part), part.end])) : null;
     while (request.signal?.aborted !== true) {
+      await this.answerRequests();
       const parts = await this.look();
       const next = await this.nextPositions(parts);
       const limited =
@@ -368,6 +523,13 @@ class Job {
   }
 
   private async plan(kind: StoredPlan["kind"], parts: readonly PlannedPart[]): Promise<StoredPlan> {
+    const plan = this.draft(kind, parts);
+    this.state.begin(plan);
+    this.request.onEvent?.({ kind: "planned", plan });
+    return plan;
+  }
+
+  private draft(kind: StoredPlan["kind"], parts: readonly PlannedPart[]): StoredPlan {
     const { state } = this;
     const { options } = this.request;
     const stored = state.meta("whole from");
@@ -385,8 +547,6 @@ class Job {
     };
     this.lost = 0;
     this.lastPlanned = performance.now();
-    state.begin(plan);
-    this.request.onEvent?.({ kind: "planned", plan });
     return plan;
   }
 
@@ -398,17 +558,22 @@ class Job {
 
   private async tryPlan(plan: StoredPlan): Promise<void> {
     const { request, state, memory } = this;
+    this.isCommitting = false;
     const started = performance.now();
     const id = `${state.incarnation}-${String(plan.batch).padStart(9, "0")}`;
-    const ranges = rangesOf(plan.parts);
+    const letters = state.lettersOf(plan.batch);
+    const isReplay = plan.kind === "replay";
+    const ranges = isReplay ? letterRanges(letters) : rangesOf(plan.parts);
     const batch = {
       job: this.name,
       pipeline: request.pipeline.name,
       id,
-      ranges: Object.values(ranges).flat(),
+      ranges: isReplay ? originsOf(letters) : Object.values(ranges).flat(),
+      replays: letters.map((letter) => letter.id),
       turn: { number: plan.batch, epoch: state.epoch },
     };
-    const context = contextOf(request, this.name, id, plan.batchTime);
+    const usual = contextOf(request, this.name, id, plan.batchTime);
+    const context = isReplay ? { ...usual, deadLetterLimit: NO_LIMIT } : usual;
     const { graph, cleanedOnce } = buildGraph(request.pipeline, request.params, context, ranges, this.wants);
     const opened = await OpenOutputs.open(this.outputs, request.outputs, batch, ({ name, table }, rows) =>
       this.tasting.taste(name, table, rows),
@@ -416,6 +581,7 @@ class Job {
     const stopWatching = watchReading(id, {
       signal: this.atOnce.signal,
       onRecords: (source, records) => memory.sawRecords(source, records),
+      readers: { [LETTERS]: (range) => readLetters(letters, range) },
     });
     try {
       memory.startBatch(plan);
@@ -425,17 +591,22 @@ class Job {
       await request.onPoint?.("run");
       const seconds = (performance.now() - started) / 1000;
       const { written: _, ...sums } = counts;
+      // Over the job, a record that was dead and is good now was read once and is good: dead are the letters that wait.
+      const of = isReplay ? { ...sums, read: 0, dead: sums.dead - letters.length } : sums;
       const commit: BatchCommit = {
         plan,
         positions: memory.positions(),
         watermark: memory.watermark(),
         aggregates: memory.stored(),
-        counts: { ...sums, lost: plan.lost },
+        counts: { ...of, lost: plan.lost },
         seconds,
+        ...(plan.kind === "migrate" ? { meta: this.metaOfMigration() } : {}),
       };
+      this.isCommitting = true;
       const toTargets = () => opened.commit(async () => request.onPoint?.("target committed"));
       await (request.commitInOrder ?? inOrder)(toTargets, () => state.commit(commit));
-      memory.settle();
+      if (plan.kind === "migrate") memory.forget();
+      else memory.settle();
       this.note(plan, counts, seconds);
     } catch (error) {
       memory.forget();
@@ -447,15 +618,34 @@ class Job {
     await request.onPoint?.("committed");
   }
 
+  private metaOfMigration(): Record<string, string> {
+    const { parts, aggregates } = this.shape;
+    // A window of the new definition is whole when nothing of it has been read before.
+    const from = Math.max(Number(this.state.meta("whole from") ?? 0), this.state.lastWindowEnd() ?? 0);
+    return { ...metaOfShape(parts, aggregates), "whole from": String(from) };
+  }
+
   private note(plan: StoredPlan, counts: Counts, seconds: number): void {
     this.batches += 1;
     const { written, ...sums } = counts;
-    for (const [name, by] of Object.entries({ ...sums, lost: plan.lost }))
-      this.totals[name] = (this.totals[name] ?? 0) + by;
+    if (plan.kind === "replay") {
+      const { letters, ok, dropped, dead, ...rest } = this.replayed;
+      this.replayed = {
+        ...rest,
+        letters: letters + counts.read,
+        ok: ok + counts.ok,
+        dropped: dropped + counts.dropped,
+        dead: dead + counts.dead,
+      };
+    } else {
+      for (const [name, by] of Object.entries({ ...sums, lost: plan.lost }))
+        this.totals[name] = (this.totals[name] ?? 0) + by;
+    }
     for (const [output, rows] of Object.entries(written)) this.written[output] = (this.written[output] ?? 0) + rows;
     const openWindows = this.state.openWindows();
     const watermark = this.state.watermark();
-    this.request.onEvent?.({ kind: "committed", plan, counts, seconds, watermark, openWindows });
+    const lettersWaiting = this.state.totals()["dead"] ?? 0;
+    this.request.onEvent?.({ kind: "committed", plan, counts, seconds, watermark, openWindows, lettersWaiting });
     if (this.memory.partialWindows.length > 0)
       this.request.onEvent?.({ kind: "partial", windows: this.memory.partialWindows });
   }

@@ -1,0 +1,44 @@
+// Reads dead letters back from a directory: each batch of the job left a file, and what a later one says holds.
+import { readdir, stat } from "node:fs/promises";
+import path from "node:path";
+import { UsageError } from "../../schema/errors";
+import { type Table } from "../../schema/table";
+import { type Address, type LetterNews } from "../connector";
+import { newsOfLine } from "../letters";
+import { localPath, shownPath } from "../local-path";
+import { chunksOf } from "./chunks";
+import { formatOption } from "./format";
+import { LineSplitter } from "./lines";
+
+/** A letter holds a record of any length that a source may cut lines to, in base64 at worst. */
+const MOST_LETTER_BYTES = 64 * 1024 * 1024;
+
+export async function* readLetters(address: Address, table: Table, job: string): AsyncGenerator<LetterNews[]> {
+  const directory = localPath(address.path);
+  if ((formatOption(address) ?? "ndjson") !== "ndjson")
+    throw new UsageError(`Dead letters in ${shownPath(directory)} are CSV, and only NDJSON ones can be replayed`);
+  for (const file of await filesOf(directory, table)) {
+    const splitter = new LineSplitter({ source: shownPath(file), exact: false, maxLineBytes: MOST_LETTER_BYTES });
+    for await (const chunk of chunksOf(file, shownPath(file))) {
+      for (const lines of splitter.push(chunk)) yield newsOf(lines);
+    }
+    for (const lines of splitter.end()) yield newsOf(lines);
+  }
+  function newsOf(lines: readonly { value: string | Uint8Array; source: string; position: number }[]): LetterNews[] {
+    return lines.flatMap(
+      ({ value, source, position }) => newsOfLine(table, String(value), job, `${source}, line ${position},`) ?? [],
+    );
+  }
+}
+
+/** In the order in which they were written. */
+async function filesOf(directory: string, table: Table): Promise<string[]> {
+  const names = await readdir(directory).catch(() => []);
+  const found: { file: string; time: number }[] = [];
+  for (const name of names) {
+    if (!name.startsWith(`${table.name}.`) || !name.endsWith(".ndjson")) continue;
+    const file = path.join(directory, name);
+    found.push({ file, time: (await stat(file)).mtimeMs });
+  }
+  return found.sort((a, b) => a.time - b.time || (a.file < b.file ? -1 : 1)).map(({ file }) => file);
+}

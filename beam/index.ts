@@ -7,7 +7,15 @@ export { perElement, type Bounds, type Collections, type DoFn, type Emit, type E
 export { canonicalJson, groupByKey, keyedInto } from "./group-by-key";
 export { quietSdkLogs } from "./quiet";
 export { read, type Reader } from "./read";
-export { defaultContext, runContextOf, setRunContext, type DeadLetterLimit, type RunContext } from "./run-context";
+export {
+  ALL_WINDOWS,
+  defaultContext,
+  runContextOf,
+  setRunContext,
+  type CoveredWindows,
+  type DeadLetterLimit,
+  type RunContext,
+} from "./run-context";
 export { register, registeredName } from "./travel";
 export { assign, alignDown, fixed, sessions, sliding, windowingStrategy, type Windowing } from "./windows";
 export { writeBatches, writeDefaults, type BatchWriter, type FailedWrite, type WriteOptions } from "./write";

@@ -10,6 +10,17 @@ export interface DeadLetterLimit {
   readonly sample: number;
 }
 
+/** The windows that a bounded run is about. Times in milliseconds; null: no limit. */
+export interface CoveredWindows {
+  /** Of a window that begins before `since` or ends after `until` nothing is counted or kept. */
+  readonly since: number | null;
+  readonly until: number | null;
+  /** A window that begins before this is not whole, for records of it are gone: it gets no row. */
+  readonly wholeFrom: number | null;
+}
+
+export const ALL_WINDOWS: CoveredWindows = { since: null, until: null, wholeFrom: null };
+
 export interface RunContext {
   readonly pipeline: string;
   readonly version: string;
@@ -29,6 +40,8 @@ export interface RunContext {
   readonly duplicates: "in order" | "grouped";
   /** Whether aggregates go on from what earlier batches left, in the memory that the runner gives them. */
   readonly goesOn: boolean;
+  /** Absent: all windows. In a job that goes on, the memory of its aggregates knows. */
+  readonly covers?: CoveredWindows;
 }
 
 export const defaultContext: RunContext = {

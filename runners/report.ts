@@ -12,6 +12,8 @@ export interface Counts {
   readonly duplicate: number;
   /** Rows behind the watermark; always 0 where time does not pass. */
   readonly late: number;
+  /** Rows of windows that are not of the stretch of time which a run is about; absent where it is about all time. */
+  readonly outside?: number;
   readonly written: Readonly<Record<string, number>>;
   /** Rows that a sink refused. */
   readonly rejected: number;
@@ -30,6 +32,17 @@ export interface Report extends Counts {
   readonly batches?: number;
   readonly lost?: number;
   readonly openWindows?: number;
+  /** Of a bounded run over a source that has lost its beginning: what that took from the rows. */
+  readonly notWhole?: NotWhole;
+}
+
+/** Windows that got no row, since records of them are gone. */
+export interface NotWhole {
+  /** No window that begins before this is whole: ISO 8601. */
+  readonly before: string;
+  readonly windows: number;
+  /** The first of them by name. */
+  readonly named: readonly string[];
 }
 
 /** What is shown of a run beside its counts. */
@@ -105,8 +118,9 @@ export function checkCounts(
   };
   const cleaned = counts.ok + counts.dead + counts.dropped;
   if (cleanedOnce) equal("records read", counts.read, "good, dead and dropped ones", cleaned);
-  const counted = of("aggregated") + counts.duplicate + counts.late;
-  equal("rows that came to be aggregated", of("to aggregate"), "aggregated, duplicate and late ones", counted);
+  const counted = of("aggregated") + counts.duplicate + counts.late + of("outside");
+  const parts = "aggregated, duplicate, late and outside ones";
+  equal("rows that came to be aggregated", of("to aggregate"), parts, counted);
   for (const [output, rows] of written) equal(`rows for ${output}`, of(`written ${output}`), "written ones", rows);
   return counts;
 }

@@ -1,5 +1,15 @@
 // The first half of an aggregate: adds rows up where they are, and sends one part per key and window.
-import { alignDown, assign, register, type Bounds, type Count, type DoFn, type Emitters } from "../beam";
+import {
+  ALL_WINDOWS,
+  alignDown,
+  assign,
+  register,
+  type Bounds,
+  type Count,
+  type CoveredWindows,
+  type DoFn,
+  type Emitters,
+} from "../beam";
 import { Accumulation, type Group } from "./accumulate";
 import { keyOf, timeOf, type PartOutputs, type Plan } from "./aggregate-plan";
 import { IdSet, type Id } from "./id-set";
@@ -18,6 +28,8 @@ export class AddUp implements DoFn<Fields, PartOutputs> {
   private accumulation?: Accumulation;
   private count?: Count;
   private watermark = Number.NEGATIVE_INFINITY;
+  private since = Number.NEGATIVE_INFINITY;
+  private until = Number.POSITIVE_INFINITY;
   /** By window's start, then by key. */
   private open?: Map<number, Map<string, Open>>;
   /** By key, in order; no two of a key touch. */
@@ -29,10 +41,12 @@ export class AddUp implements DoFn<Fields, PartOutputs> {
   private aggregated = 0;
   private duplicates = 0;
   private late = 0;
+  private outside = 0;
 
   constructor(
     readonly plan: Plan,
     readonly maxHeld: number,
+    readonly covers: CoveredWindows = ALL_WINDOWS,
   ) {}
 
   startBundle(count: Count): void {
@@ -43,7 +57,9 @@ export class AddUp implements DoFn<Fields, PartOutputs> {
     this.sessions = new Map();
     this.seen = new Map();
     this.held = 0;
-    this.came = this.aggregated = this.duplicates = this.late = 0;
+    this.since = this.covers.since ?? Number.NEGATIVE_INFINITY;
+    this.until = this.covers.until ?? Number.POSITIVE_INFINITY;
+    this.came = this.aggregated = this.duplicates = this.late = this.outside = 0;
   }
 
   process(row: Fields, emit: Emitters<PartOutputs>): void {
@@ -71,6 +87,10 @@ export class AddUp implements DoFn<Fields, PartOutputs> {
     emit: Emitters<PartOutputs>,
   ): void {
     this.came += 1;
+    if (start < this.since || end > this.until) {
+      this.outside += 1;
+      return;
+    }
     if (end + this.plan.lateness <= this.watermark) {
       this.late += 1;
       emit.late(row);
@@ -160,7 +180,8 @@ export class AddUp implements DoFn<Fields, PartOutputs> {
     this.count?.("aggregated", this.aggregated);
     this.count?.("duplicate", this.duplicates);
     this.count?.("late", this.late);
-    this.came = this.aggregated = this.duplicates = this.late = 0;
+    this.count?.("outside", this.outside);
+    this.came = this.aggregated = this.duplicates = this.late = this.outside = 0;
   }
 
   finishBundle(emit: Emitters<PartOutputs>): void {

@@ -325,6 +325,54 @@ describe("a stream", () => {
   });
 });
 
+describe("a run over a stretch of time", () => {
+  const covers = (since: number | null, until: number | null) => ({ since, until, wholeFrom: null });
+  const times = [-1, 0, 1, MINUTE - 1, MINUTE, 2 * MINUTE - 1, 2 * MINUTE];
+  // Each row twice: what is outside is not even looked at for duplicates.
+  const given = [...times, ...times].map((time) => row("a", T0 + time, time));
+
+  it.each(BOTH)("counts and keeps nothing of other windows (%s)", async (duplicates) => {
+    for (const [since, until, rows, counts] of [
+      [T0, T0 + 2 * MINUTE, [result("a", T0, 3, "3"), result("a", T0 + MINUTE, 2, "2")], [5, 5, 4]],
+      [T0 + MINUTE, null, [result("a", T0 + MINUTE, 2, "2"), result("a", T0 + 2 * MINUTE, 1, "1")], [3, 3, 8]],
+      [null, T0, [result("a", T0 - MINUTE, 1, "1")], [1, 1, 12]],
+      [T0 + 3 * MINUTE, null, [], [0, 0, 14]],
+    ] as const) {
+      const pipeline = new TestPipeline({ duplicates, covers: covers(since, until) });
+      const found = pipeline.create(given).apply(aggregate({ ...byKey, unique: "id", window: fixed(MINUTE) }));
+      pipeline.expect(found).containsInAnyOrder([...rows]);
+      const [aggregated, duplicate, outside] = counts;
+      // Where nothing is grouped, nothing comes to be counted behind it.
+      const counters = { aggregated: 0, duplicate: 0, ...(await pipeline.run()) };
+      expect(counters).toMatchObject({ "to aggregate": 14, aggregated, duplicate, late: 0, outside });
+    }
+  });
+
+  it.each(BOTH)("takes of sliding windows those that lie wholly in it (%s)", async (duplicates) => {
+    const pipeline = new TestPipeline({ duplicates, covers: covers(T0, T0 + MINUTE + 30_000) });
+    const rows = pipeline
+      .create([row("a", T0 - 1, 1), row("a", T0, 2), row("a", T0 + MINUTE, 3), row("a", T0 + MINUTE + 30_000, 4)])
+      .apply(aggregate({ ...byKey, unique: "id", window: sliding(MINUTE, 30_000) }));
+    pipeline.expect(rows).containsInAnyOrder([result("a", T0, 1, "1"), result("a", T0 + 30_000, 1, "1")]);
+    expect(await pipeline.run()).toMatchObject({ "to aggregate": 8, aggregated: 2, duplicate: 0, outside: 6 });
+  });
+
+  it("sends no part of a window that is outside", async () => {
+    const plan: Plan = { ...byKey, window: fixed(MINUTE), lateness: 0, unique: "id" };
+    for (const partial of [
+      new AddUp(plan, MAX_HELD, covers(T0, T0 + MINUTE)),
+      new Gather(plan, MAX_HELD, ["amount"], covers(T0, T0 + MINUTE)),
+    ]) {
+      const pipeline = new TestPipeline();
+      const input: PCollection<Fields> = pipeline.create(given as unknown as readonly Fields[]);
+      pipeline
+        .expect(input.apply(perElement("partial", partial, { parts: keyedInto(plan.window, 0) })).parts)
+        .hasSize(1);
+      await pipeline.run();
+    }
+  });
+});
+
 describe("what is held in memory", () => {
   const plan = (more: Partial<Plan>): Plan => ({
     ...byKey,

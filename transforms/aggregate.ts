@@ -1,8 +1,10 @@
 // aggregate({ by, at, window, measures, unique }): one row per key and window. Rows are added up where they are (partial
 // aggregates per bundle, inside one DoFn), only the partials are grouped, and each group gives its row.
 //
-// Counted per row and window: in = aggregated + duplicate + late.
+// Counted per row and window: in = aggregated + duplicate + late + outside, of which the last are of windows that the run
+// is not about.
 import {
+  ALL_WINDOWS,
   groupByKey,
   keyedInto,
   named,
@@ -81,10 +83,15 @@ export function aggregate<
     // Sessions join after the fact, so only the whole session can tell what is a duplicate in it.
     const grouped = unique !== null && (window.kind === "sessions" || context.duplicates === "grouped");
     const fields = [...new Set(Object.values(measures).flatMap((measure: Measure) => measure.fields))];
-    const partial: DoFn<Fields, PartOutputs> = grouped ? new Gather(plan, MAX_HELD, fields) : new AddUp(plan, MAX_HELD);
+    const { batch, covers = ALL_WINDOWS } = context;
+    const { wholeFrom } = covers;
+    const partial: DoFn<Fields, PartOutputs> = grouped
+      ? new Gather(plan, MAX_HELD, fields, covers)
+      : new AddUp(plan, MAX_HELD, covers);
+    const cut = wholeFrom === null ? null : { aggregate: name, batch, wholeFrom };
     const shapes = { parts: keyedInto(window, lateness) };
     const { parts } = input.apply(perElement(grouped ? "gather" : "add up", partial, shapes));
-    return parts.apply(groupByKey()).apply(perElement("to row", new ToRow(plan))).rows;
+    return parts.apply(groupByKey()).apply(perElement("to row", new ToRow(plan, cut))).rows;
   });
   // What the plan makes of rows is beyond the compiler; the signature says it.
   return transform as never;

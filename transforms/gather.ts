@@ -1,5 +1,14 @@
 // The first half of an aggregate where duplicates cannot be told yet: on clusters, and in sessions.
-import { assign, register, type Bounds, type Count, type DoFn, type Emitters } from "../beam";
+import {
+  ALL_WINDOWS,
+  assign,
+  register,
+  type Bounds,
+  type Count,
+  type CoveredWindows,
+  type DoFn,
+  type Emitters,
+} from "../beam";
 import { keyOf, timeOf, type Candidate, type PartOutputs, type Plan } from "./aggregate-plan";
 import { type Id } from "./id-set";
 import { type Fields } from "./measure-states";
@@ -13,12 +22,14 @@ export class Gather implements DoFn<Fields, PartOutputs> {
   private held = 0;
   private came = 0;
   private late = 0;
+  private outside = 0;
 
   constructor(
     readonly plan: Plan,
     readonly maxHeld: number,
     /** The fields that are measured. */
     readonly fields: readonly string[],
+    readonly covers: CoveredWindows = ALL_WINDOWS,
   ) {}
 
   startBundle(count: Count): void {
@@ -26,7 +37,7 @@ export class Gather implements DoFn<Fields, PartOutputs> {
     this.watermark = Number.NEGATIVE_INFINITY;
     this.gathered = new Map();
     this.held = 0;
-    this.came = this.late = 0;
+    this.came = this.late = this.outside = 0;
   }
 
   process(row: Fields, emit: Emitters<PartOutputs>): void {
@@ -38,8 +49,13 @@ export class Gather implements DoFn<Fields, PartOutputs> {
       time,
       Object.fromEntries(this.fields.map((field) => [field, row[field]])),
     ];
+    const { since, until } = this.covers;
     for (const bounds of assign(window, time)) {
       this.came += 1;
+      if ((since !== null && bounds.start < since) || (until !== null && bounds.end > until)) {
+        this.outside += 1;
+        continue;
+      }
       if (bounds.end + lateness <= this.watermark) {
         this.late += 1;
         emit.late(row);
@@ -65,7 +81,8 @@ export class Gather implements DoFn<Fields, PartOutputs> {
     this.held = 0;
     this.count?.("to aggregate", this.came);
     this.count?.("late", this.late);
-    this.came = this.late = 0;
+    this.count?.("outside", this.outside);
+    this.came = this.late = this.outside = 0;
   }
 
   finishBundle(emit: Emitters<PartOutputs>): void {

@@ -1,7 +1,16 @@
 // The laws of aggregation, as properties: whatever way the rows come in, and wherever they are added up, the table is
 // the one that a plain computation over all of them gives.
 import fc from "fast-check";
-import { assign, fixed, sessions, sliding, type Bounds, type RunContext, type Windowing } from "../beam";
+import {
+  assign,
+  fixed,
+  sessions,
+  sliding,
+  type Bounds,
+  type CoveredWindows,
+  type RunContext,
+  type Windowing,
+} from "../beam";
 import { TestPipeline } from "../beam/testing";
 import { AddUp } from "./add-up";
 import { aggregate } from "./aggregate";
@@ -165,8 +174,9 @@ async function onPipeline(
   window: Windowing,
   rows: readonly Trade[],
   duplicates: RunContext["duplicates"],
+  covers?: CoveredWindows,
 ): Promise<Outcome> {
-  const pipeline = new TestPipeline({ duplicates });
+  const pipeline = new TestPipeline({ duplicates, covers });
   const spec = { by: ["symbol", "side"], at: "time", window, unique: "id", measures } as const;
   const found: string[] = [];
   pipeline.expect(pipeline.create(rows).apply(aggregate(spec))).satisfies((all) => void found.push(...all.map(text)));
@@ -247,11 +257,11 @@ function windowsOf(window: Windowing, rows: readonly Trade[]): Bounds[] {
   return first.map((start, at) => ({ start, end: (last[at] as number) + window.gap }));
 }
 
-/** in = aggregated + duplicate + late */
+/** in = aggregated + duplicate + late + outside */
 function expectCounted({ counts }: Outcome, came: number): void {
-  const { aggregated = 0, duplicate = 0, late = 0 } = counts;
+  const { aggregated = 0, duplicate = 0, late = 0, outside = 0 } = counts;
   expect(counts["to aggregate"] ?? 0).toBe(came);
-  expect(aggregated + duplicate + late).toBe(came);
+  expect(aggregated + duplicate + late + outside).toBe(came);
 }
 
 const assignments = (window: Windowing, rows: readonly Trade[]) =>
@@ -359,6 +369,30 @@ describe("a pipeline", () => {
           expect([name, byGroup.counts[name] ?? 0]).toEqual([name, inOrder.counts[name] ?? 0]);
         }
         expectCounted(inOrder, assignments(window, rows));
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  it("over a stretch of time gives the rows of its windows, in both modes, and of the others nothing", async () => {
+    const end = fc.option(
+      fc.integer({ min: -4, max: 4 }).map((n) => n * 60),
+      { freq: 4 },
+    );
+    await fc.assert(
+      fc.asyncProperty(dealt, end, end, async ({ rows, order, window }, since, until) => {
+        fc.pre(window.kind !== "sessions");
+        const covers = { since, until, wholeFrom: null };
+        const isCovered = (row: string) => {
+          const fields = Object.fromEntries(JSON.parse(row) as [string, unknown][]);
+          const [start, end] = [Number(fields["window_start"]), Number(fields["window_end"])];
+          return (since === null || start >= since) && (until === null || end <= until);
+        };
+        for (const duplicates of ["in order", "grouped"] as const) {
+          const outcome = await onPipeline(window, order, duplicates, covers);
+          expect(outcome.rows).toEqual(reference(window, true, rows).filter(isCovered));
+          expectCounted(outcome, assignments(window, rows));
+        }
       }),
       { numRuns: 40 },
     );

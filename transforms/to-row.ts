@@ -2,9 +2,17 @@
 import { canonicalJson, register, type Count, type DoFn, type Emitters, type KV, type Place } from "../beam";
 import { Accumulation, type Group } from "./accumulate";
 import { valuesOf, type Candidate, type Part, type Plan } from "./aggregate-plan";
+import { isWhole, nameOfWindow, tellOfCut } from "./cut-windows";
 import { type Id } from "./id-set";
 import { type Fields } from "./measure-states";
 import { compareIds, compareTexts } from "./order";
+
+/** Where a source begins later than its records did, so that windows are cut. */
+export interface Cut {
+  readonly aggregate: string;
+  readonly batch: string;
+  readonly wholeFrom: number;
+}
 
 /** Makes the row of a key and window from its parts. */
 export class ToRow implements DoFn<KV<string, readonly Part[]>, { rows: Fields }> {
@@ -12,7 +20,10 @@ export class ToRow implements DoFn<KV<string, readonly Part[]>, { rows: Fields }
   private accumulation?: Accumulation;
   private count?: Count;
 
-  constructor(readonly plan: Plan) {}
+  constructor(
+    readonly plan: Plan,
+    readonly cut: Cut | null = null,
+  ) {}
 
   startBundle(count: Count): void {
     this.accumulation = new Accumulation(this.plan.measures);
@@ -33,6 +44,11 @@ export class ToRow implements DoFn<KV<string, readonly Part[]>, { rows: Fields }
     }
     if (candidates.length > 0) this.addUnique(candidates, group);
     const { start, end } = place();
+    if (this.cut !== null && !isWhole(this.plan.window, start, this.cut.wholeFrom)) {
+      this.count?.("not whole", 1);
+      tellOfCut(this.cut.batch, nameOfWindow(this.cut.aggregate, start, end, key));
+      return;
+    }
     const keys = valuesOf(key);
     emit.rows({
       window_start: start,

@@ -5,7 +5,7 @@ import { quietSdkLogs } from "../beam";
 import { parseAddress } from "../io/address";
 import { tradesAggregate } from "../pipelines/trades/trades-aggregate";
 import { JobState, type BatchCommit } from "../runners/direct/job-state";
-import { runContinuous, type Point } from "../runners/direct/run-continuous";
+import { replayLetters, runContinuous, type JobRequest, type Point } from "../runners/direct/run-continuous";
 import { RunOptions } from "../runners/run-options";
 import { messageOf } from "../schema/errors";
 
@@ -16,6 +16,8 @@ export interface DyingJob {
   /** Ends at the so-many-th time that this point is reached. */
   readonly die: { readonly point: Point; readonly nth: number } | null;
   readonly wrong: "positions before targets" | "accumulators apart" | null;
+  /** Tries all dead letters again, instead of reading. */
+  readonly replays: boolean;
 }
 
 /** Accumulators in a transaction of their own, behind the positions: a crash between the two loses what was counted. */
@@ -27,11 +29,11 @@ class AccumulatorsApart extends JobState {
   }
 }
 
-async function main({ from, to, flags, die, wrong }: DyingJob): Promise<void> {
+async function main({ from, to, flags, die, wrong, replays }: DyingJob): Promise<void> {
   quietSdkLogs();
   let reached = 0;
   const said = new Map(Object.entries({ streaming: "true", ...flags }).map(([flag, value]) => [flag, [value]]));
-  await runContinuous({
+  const request: JobRequest = {
     pipeline: tradesAggregate,
     params: tradesAggregate.params.parse({}),
     options: readParameters(RunOptions, said, {}),
@@ -54,7 +56,9 @@ async function main({ from, to, flags, die, wrong }: DyingJob): Promise<void> {
           },
         }
       : {}),
-  });
+  };
+  if (replays) await replayLetters(request, { reasons: [], since: null });
+  else await runContinuous(request);
 }
 
 main(JSON.parse(process.argv[2] ?? "{}") as DyingJob).then(

@@ -70,6 +70,39 @@ test("killed twenty times at random moments, while it reads: exactly once", asyn
   expect(candles()).toEqual(ledger.expected());
 });
 
+test("dead letters that are repaired and tried again, killed at each point and at random: exactly once", async () => {
+  const ledger = new Ledger(5);
+  const query = (sql: string) => {
+    const database = openDatabase(at("out.db"));
+    try {
+      return database.prepare(sql).all([]);
+    } finally {
+      database.close();
+    }
+  };
+  let killed = 0;
+  for (let n = 0; n < 16; n += 1) {
+    // One of four is broken at first.
+    const texts = ledger
+      .take(200)
+      .map(({ value }, index) => (index % 4 === 0 ? value.replace('"p":"', '"p":"?') : value));
+    fs.appendFileSync(at("in.ndjson"), texts.map((text) => `${text}\n`).join(""));
+    expect(await run({})).toBe("done");
+    query(`UPDATE dead_letters SET value = replace(value, '"p":"?', '"p":"')`);
+    const point = POINTS[n % (2 * POINTS.length)];
+    const ending =
+      point === undefined
+        ? await run({ replays: true }, 300 + Math.random() * 400)
+        : await run({ replays: true, die: { point, nth: 1 } });
+    if (ending === "killed") killed += 1;
+    if (point !== undefined) expect(ending).toBe("killed");
+  }
+  expect(killed).toBeGreaterThan(7);
+  expect(await run({ replays: true })).toBe("done");
+  expect(query("SELECT * FROM dead_letters")).toEqual([]);
+  expect(candles()).toEqual(ledger.expected());
+});
+
 test.each(["positions before targets", "accumulators apart"] as const)(
   "built wrong (%s), it does not count exactly once",
   async (wrong) => {

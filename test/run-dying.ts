@@ -12,7 +12,7 @@ export function runDying(
   job: Partial<DyingJob> & Pick<DyingJob, "from" | "to" | "flags">,
   killAfter?: number,
 ): Promise<Ending> {
-  const said: DyingJob = { die: null, wrong: null, ...job };
+  const said: DyingJob = { die: null, wrong: null, replays: false, ...job };
   const [node = "", ...words] = asProcess.slice(0, -1);
   const child = spawn(node, [...words, path.join(__dirname, "dying-job.ts"), JSON.stringify(said)], {
     cwd,

@@ -8,10 +8,12 @@ import { makeDirectory } from "../../io/local-path";
 import { openDatabase, SqliteFailure, type Database, type Statement } from "../../io/sqlite/database";
 import { explain } from "../../io/sqlite/failures";
 import { RunError, UsageError } from "../../schema/errors";
-import { type Range, type Raw, type SourceRecord } from "../../schema/record";
+import { type Range, type SourceRecord } from "../../schema/record";
 import { type FrozenGroup } from "../../transforms/accumulate";
 import { type NamedAggregate } from "../../transforms/aggregates-of";
 import { type FrozenIds } from "../../transforms/id-set";
+import { isInboxFile } from "./inbox";
+import { packRecord, unpackRecord } from "./packed-record";
 
 /** Goes up when the file's tables change their meaning. */
 const FORMAT = 1;
@@ -220,7 +222,7 @@ export class JobState {
       position,
       step,
       input,
-      JSON.stringify({ ...record, value: packed(record.value), key: packed(record.key) }),
+      packRecord(record),
     ]);
   }
 
@@ -252,14 +254,11 @@ export class JobState {
   /** The letters that a batch tries again, in order. */
   lettersOf(batch: number): WaitingLetter[] {
     return this.all("SELECT * FROM letter WHERE batch = ? ORDER BY source, position, step", [batch]).map(
-      ({ source, position, step, input, record }) => {
-        const { value, key, ...rest } = JSON.parse(record as string) as PackedRecord;
-        return {
-          id: { source: String(source), position: Number(position), step: String(step) },
-          input: String(input),
-          record: { ...rest, value: unpacked(value) ?? "", key: unpacked(key) },
-        };
-      },
+      ({ source, position, step, input, record }) => ({
+        id: { source: String(source), position: Number(position), step: String(step) },
+        input: String(input),
+        record: unpackRecord(String(record)),
+      }),
     );
   }
 
@@ -498,20 +497,6 @@ export class JobState {
 
 const forgottenName = (aggregate: string): string => `forgotten before, of ${aggregate}`;
 
-type Packed = { readonly text: string } | { readonly base64: string } | null;
-type PackedRecord = Omit<SourceRecord, "value" | "key"> & { readonly value: Packed; readonly key: Packed };
-
-/** Texts and bytes as JSON has them, so that each comes back as what it was. */
-function packed(raw: Raw | null): Packed {
-  if (raw === null) return null;
-  return typeof raw === "string" ? { text: raw } : { base64: Buffer.from(raw).toString("base64") };
-}
-
-function unpacked(raw: Packed): Raw | null {
-  if (raw === null) return null;
-  return "text" in raw ? raw.text : new Uint8Array(Buffer.from(raw.base64, "base64"));
-}
-
 const storedGroup = ({ window_start, window_end, key, value }: Record<string, unknown>) => ({
   start: Number(window_start),
   end: Number(window_end),
@@ -559,6 +544,10 @@ export const hasState = (directory: string, job: string): boolean => existsSync(
 export function checkJobName(job: string): void {
   if (!/^\w[\w.-]*$/.test(job))
     throw new UsageError(`“${job}” is no name for a job: letters, digits, “-”, “_” and “.” only`);
+  if (isInboxFile(stateFile(".", job)))
+    throw new UsageError(
+      `“${job}” is no name for a job: “.inbox” at its end is for what lies beside the state of another`,
+    );
 }
 
 function metaOf(database: Database, name: string): string | null {

@@ -9,6 +9,7 @@ import { readParameters } from "../cli/parameters";
 import { freePort } from "../infra/services/ports";
 import { startServices, stopServices, type RunningService } from "../infra/services/services";
 import { parseAddress } from "../io/address";
+import { closePools } from "../io/postgres/pool";
 import { sinkOf } from "../io/registry";
 import { tradesAggregate } from "../pipelines/trades/trades-aggregate";
 import { replay } from "../runners/direct/replay";
@@ -35,6 +36,7 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
+  await closePools();
   await stopServices(names, { ...options, data: true });
   rmSync(directory, { recursive: true, force: true });
 });

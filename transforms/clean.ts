@@ -105,9 +105,12 @@ export class Clean implements DoFn<SourceRecord, Outputs> {
       return;
     }
     emit.good(value);
-    if (this.memory?.refused === true) {
-      this.memory.refused = false;
-      this.bury(record, "aggregate", WINDOW_CLOSED, "its window is no longer kept: run a backfill over its time", emit);
+    if (this.memory?.refused != null) {
+      const { start, end } = this.memory.refused;
+      this.memory.refused = null;
+      const stretch = `--since ${new Date(start).toISOString()} --until ${new Date(end).toISOString()}`;
+      const error = `its window is no longer kept; a run without --streaming over its time counts it: ${stretch}`;
+      this.bury(record, "aggregate", WINDOW_CLOSED, error, emit);
       return;
     }
     this.ok += 1;

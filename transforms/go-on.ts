@@ -54,7 +54,7 @@ export class GoOn implements DoFn<Fields, Outputs> {
       // Counted in some of its windows and refused by others, a letter would count again with the next try.
       const isRefused = this.memory?.replays === true && windows.some(({ end }) => this.fate(end) === "too old");
       for (const { start, end } of windows) {
-        if (isRefused) this.leave("too old", row, emit);
+        if (isRefused) this.leave("too old", start, end, row, emit);
         else this.addTo(start, end, key, row, time, id, emit);
       }
     }
@@ -76,10 +76,16 @@ export class GoOn implements DoFn<Fields, Outputs> {
     return (this.kept as AggregateMemory).fate(end);
   }
 
-  private leave(fate: Exclude<Fate, "counts">, row: Fields, emit: Emitters<Outputs>): void {
+  private refuse(start: number, end: number): void {
+    const memory = this.memory as Memory;
+    const { refused } = memory;
+    memory.refused = { start: Math.min(start, refused?.start ?? start), end: Math.max(end, refused?.end ?? end) };
+  }
+
+  private leave(fate: Exclude<Fate, "counts">, start: number, end: number, row: Fields, emit: Emitters<Outputs>): void {
     this.came += 1;
     this.late += 1;
-    if (fate === "too old") (this.memory as Memory).refused = true;
+    if (fate === "too old") this.refuse(start, end);
     emit.late(row);
   }
 
@@ -94,7 +100,7 @@ export class GoOn implements DoFn<Fields, Outputs> {
   ): void {
     const fate = this.fate(end);
     if (fate !== "counts") {
-      this.leave(fate, row, emit);
+      this.leave(fate, start, end, row, emit);
       return;
     }
     this.came += 1;

@@ -46,8 +46,8 @@ export interface AggregateMemory {
 export interface Memory {
   /** The record at hand. All between a record and its aggregate is synchronous in this process. */
   record: SourceRecord | null;
-  /** Set by an aggregate that may not take the record at hand any more: the record is to be a dead letter. */
-  refused: boolean;
+  /** Set by an aggregate that may not take the record at hand any more, to the windows that it lies in: it is to be a dead letter. */
+  refused: { readonly start: number; readonly end: number } | null;
   /** Whether the records are dead letters that are tried again: no news of their sources' times. */
   readonly replays: boolean;
   /** The definition that an aggregate had before, in the batch that closes its windows by that one; else null. */

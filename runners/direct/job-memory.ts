@@ -48,7 +48,7 @@ interface BatchView {
 
 export class JobMemory implements Memory {
   record: SourceRecord | null = null;
-  refused = false;
+  refused: Memory["refused"] = null;
   private readonly aggregates = new Map<string, AggregateInMemory>();
   private view: BatchView | null = null;
   /** By the field with the event time, by source. */
@@ -77,7 +77,7 @@ export class JobMemory implements Memory {
       wholeFrom: plan.wholeFrom ?? Number.NEGATIVE_INFINITY,
     };
     this.record = null;
-    this.refused = false;
+    this.refused = null;
     this.progress.clear();
     this.lastRecords.clear();
     this.partial.clear();

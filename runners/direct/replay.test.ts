@@ -129,6 +129,9 @@ describe("a repaired record", () => {
     repair();
     expect(await replay(request({ retain: ["1h"] }), ANY)).toMatchObject({ letters: 1, ok: 0, dead: 1 });
     expect(letters()).toMatchObject([{ reason: "window-closed", attempt: 2 }]);
+    expect(query("SELECT error FROM dead_letters")).toEqual([
+      { error: expect.stringContaining("--since 2026-01-05T09:30:00.000Z --until 2026-01-05T09:31:00.000Z") as string },
+    ]);
     expect(await replay(request(), ANY)).toMatchObject({ letters: 0, closed: 1 });
     expect(countsOf()).toEqual([1, 1]);
   });

@@ -5,9 +5,10 @@ import { open, type FileHandle } from "node:fs/promises";
 import { RunError, UsageError } from "../../schema/errors";
 import { type Range, type SourceRecord } from "../../schema/record";
 import { type Address, type Followed, type Part } from "../connector";
+import { formatOption } from "../format";
 import { shownPath } from "../local-path";
 import { readError } from "./chunks";
-import { formatOfName, formatOption } from "./format";
+import { formatOfName } from "./format";
 import { filesOf } from "./source";
 
 const LINE_FEED = 10;

@@ -4,11 +4,11 @@ import path from "node:path";
 import { UsageError } from "../../schema/errors";
 import { type Table } from "../../schema/table";
 import { type Address, type LetterNews } from "../connector";
+import { formatOption } from "../format";
 import { newsOfLine } from "../letters";
+import { LineSplitter } from "../lines";
 import { localPath, shownPath } from "../local-path";
 import { chunksOf } from "./chunks";
-import { formatOption } from "./format";
-import { LineSplitter } from "./lines";
 
 /** A letter holds a record of any length that a source may cut lines to, in base64 at worst. */
 const MOST_LETTER_BYTES = 64 * 1024 * 1024;

@@ -16,10 +16,11 @@ import {
   type Output,
   type SinkConnector,
 } from "../connector";
+import { formatOption, type Format } from "../format";
 import { goneLine, LettersDone } from "../letters";
 import { localPath, makeDirectory, shownPath } from "../local-path";
 import { csvOf, ndjsonOf, type RowText } from "../row-text";
-import { formatOfName, formatOption, type Format } from "./format";
+import { formatOfName } from "./format";
 import { readLetters } from "./letters";
 
 /** Rows are handed to the file in pieces of about this many characters. */

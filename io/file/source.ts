@@ -5,12 +5,11 @@ import { glob, isDynamicPattern } from "tinyglobby";
 import { codeOf, messageOf, UsageError } from "../../schema/errors";
 import { type Range, type SourceRecord } from "../../schema/record";
 import { type Address, type SourceConnector } from "../connector";
+import { formatOption, recordsOf } from "../format";
 import { localPath, shownPath, withForwardSlashes } from "../local-path";
 import { chunksOf, readError } from "./chunks";
-import { CsvRows } from "./csv";
 import { followFiles, readBytes } from "./follow";
-import { formatOfName, formatOption } from "./format";
-import { LineSplitter } from "./lines";
+import { formatOfName } from "./format";
 
 export const fileSource: SourceConnector = {
   async plan(address) {
@@ -30,11 +29,8 @@ export const fileSource: SourceConnector = {
 
 /** The records of one file; those of a stretch of lines when the range has ends. */
 export async function* readRange(range: Range, chunkBytes?: number): AsyncGenerator<SourceRecord[]> {
-  const isCsv = range.detail["format"] === "csv";
-  const splitter = new LineSplitter({ source: range.source, exact: isCsv });
   const chunks = chunksOf(String(range.detail["path"]), range.source, chunkBytes);
-  const lines = linesOf(chunks, splitter);
-  const records = isCsv ? rowsOf(lines, new CsvRows(range.source)) : lines;
+  const records = recordsOf(chunks, range.source, range.detail["format"] === "csv" ? "csv" : "ndjson");
   if (range.from <= 1 && range.to === null) {
     yield* records;
     return;
@@ -45,20 +41,6 @@ export async function* readRange(range: Range, chunkBytes?: number): AsyncGenera
     if (wanted.length > 0) yield wanted;
     if ((batch[batch.length - 1]?.position ?? 0) >= end - 1) return;
   }
-}
-
-async function* linesOf(chunks: AsyncIterable<Buffer>, splitter: LineSplitter): AsyncGenerator<SourceRecord[]> {
-  for await (const chunk of chunks) yield* splitter.push(chunk);
-  yield* splitter.end();
-}
-
-async function* rowsOf(lines: AsyncIterable<SourceRecord[]>, csv: CsvRows): AsyncGenerator<SourceRecord[]> {
-  for await (const batch of lines) {
-    const rows = csv.push(batch);
-    if (rows.length > 0) yield rows;
-  }
-  const rest = csv.end();
-  if (rest.length > 0) yield rest;
 }
 
 /** The absolute paths that an address means, sorted by name. */

@@ -1,7 +1,7 @@
 import { parse } from "csv-parse/sync";
 import fc from "fast-check";
-import { RunError } from "../../schema/errors";
-import { type SourceRecord } from "../../schema/record";
+import { RunError } from "../schema/errors";
+import { type SourceRecord } from "../schema/record";
 import { CsvRows } from "./csv";
 import { LineSplitter } from "./lines";
 

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { isUtf8 } from "node:buffer";
-import { type SourceRecord } from "../../schema/record";
+import { type SourceRecord } from "../schema/record";
 import { LineSplitter } from "./lines";
 
 /** What `parts`, taken as the chunks of one file, give. */

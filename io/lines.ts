@@ -1,7 +1,7 @@
 // From chunks of bytes to records, one a line. This is the hottest loop of a file run: it decodes as much as it can in
 // one go and makes one small object a line.
 import { isUtf8 } from "node:buffer";
-import { type Raw, type SourceRecord } from "../../schema/record";
+import { type Raw, type SourceRecord } from "../schema/record";
 
 /** A longer line is cut to this many bytes, so that a file without line ends cannot fill the memory. */
 export const MAX_LINE_BYTES = 16 * 1024 * 1024;

@@ -2,8 +2,8 @@
 // reading goes on with the line after the one where it began; nothing stops the run, and no line is lost.
 // It is taken apart here and not by a library because a parser of streams takes all that follows an open quote for one
 // row: how much is lost, and how much memory it takes, would be up to the file.
-import { RunError } from "../../schema/errors";
-import { type Raw, type SourceRecord } from "../../schema/record";
+import { RunError } from "../schema/errors";
+import { type Raw, type SourceRecord } from "../schema/record";
 
 /** A row over more lines or bytes than this has most likely an open quote. */
 const MAX_ROW_LINES = 10_000;

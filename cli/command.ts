@@ -280,7 +280,8 @@ function checkTogether(options: RunOptions): void {
   if (!streaming && alone !== undefined) throw new UsageError(`--${alone} goes with --streaming only`);
   if (migrate && reset) throw new UsageError("--migrate keeps what --reset forgets: say one of the two");
   if (once && flush) throw new UsageError("--once leaves windows open and --flush closes them: say one of the two");
-  if (options.since !== undefined && !streaming) throw new UsageError("--since goes with --streaming only");
+  if (options.until !== undefined && streaming)
+    throw new UsageError("--until says where a run ends, but one with --streaming goes on: leave one of the two out");
 }
 
 /** A job that goes on: it asks before it forgets, and tells what happens to it. */

@@ -5,7 +5,7 @@ import { cellOf, type Cell } from "../io/cell";
 import { type JobStatus } from "../runners/direct/job-status";
 import { type SortedLetters } from "../runners/direct/letters";
 import { type Replayed } from "../runners/direct/run-continuous";
-import { type Report, type Sample } from "../runners/report";
+import { type NotWhole, type Report, type Sample } from "../runners/report";
 import { type Row, type Table } from "../schema/table";
 import { formatDuration } from "../schema/duration";
 
@@ -74,6 +74,8 @@ export function printReport(
   if (report.dropped > 0) lines.push(["dropped", records(report.dropped, "record")]);
   if (report.duplicate > 0) lines.push(["duplicate", `${records(report.duplicate, "record")}, counted once`]);
   if (report.late > 0) lines.push(["late", records(report.late, "record")]);
+  if (report.outside !== undefined && report.outside > 0)
+    lines.push(["outside", `${records(report.outside, "record")}, of windows that --since and --until leave out`]);
   if (report.dead > 0) lines.push(["dead", records(report.dead, "record")]);
   for (const [label, text] of lines) print(`  ${label.padEnd(10)} ${text}`);
   for (const { reason, count, example } of sample.deadReasons) {
@@ -86,12 +88,25 @@ export function printReport(
   for (const [output, rows] of Object.entries(report.written)) {
     print(`  ${"written".padEnd(10)} ${records(rows, "row")} of ${output} to ${harmless(places[output] ?? "")}`);
   }
+  if (report.notWhole !== undefined) for (const line of notWholeLines(report.notWhole)) print(line);
   for (const { output, table, rows } of sample.firstRows) {
     if (rows.length === 0 || places[output]?.startsWith("stdout:")) continue;
     print("");
     print(`  ${output}, the first ${rows.length === 1 ? "row" : records(rows.length, "row")}:`);
     print(tableText(table, rows));
   }
+}
+
+const SHOWN_WINDOWS = 5;
+
+function notWholeLines({ before, windows, named }: NotWhole): string[] {
+  const shown = named.slice(0, SHOWN_WINDOWS).map((name) => harmless(name, 100));
+  const rest = windows > shown.length ? [`and ${amount(windows - shown.length)} more`] : [];
+  return [
+    `  ${"not whole".padEnd(10)} ${records(windows, "window")} not written: of windows that begin before ${before} the source has lost records`,
+    ...[...shown, ...rest].map((line) => `             ${line}`),
+    ...(windows > 0 ? [paint.dim("             --partial-windows=write writes them all the same")] : []),
+  ];
 }
 
 /** How a job stands. */

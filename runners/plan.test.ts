@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { scratchDirectory } from "../test/scratch";
 import { type InputAddress } from "./addresses";
-import { planAll } from "./plan";
+import { planAll, type Choice } from "./plan";
 
 const scratch = scratchDirectory();
 const work = { job: "j", pipeline: "p", version: "1", params: { window: 60_000, lateness: 0 } };
@@ -41,6 +41,41 @@ test("other work has another name", async () => {
   ] as const;
   const names = await Promise.all(works.map(async ([what, pattern]) => (await planAll(what, input(pattern), 1)).batch));
   expect(new Set(names).size).toBe(works.length);
+});
+
+const choice = (more: Partial<Choice>): Choice => ({
+  stretch: { since: 0, until: 60_000 },
+  of: "windows",
+  disorder: 10_000,
+  partialWindows: "skip",
+  ...more,
+});
+
+test("another stretch, or other windows of it, is other work; how far it is widened is not", async () => {
+  const choices = [
+    choice({}),
+    choice({ stretch: { since: 0, until: 120_000 } }),
+    choice({ stretch: { since: -60_000, until: 60_000 } }),
+    choice({ stretch: { since: 0, until: null } }),
+    choice({ stretch: { since: null, until: 60_000 } }),
+    choice({ stretch: { since: null, until: null } }),
+    choice({ partialWindows: "write" }),
+  ];
+  const nameOf = async (chosen: Choice) => (await planAll(work, input("*"), 1, chosen)).batch;
+  const names = await Promise.all(choices.map(nameOf));
+  expect(new Set(names).size).toBe(choices.length);
+  expect(await nameOf(choice({ disorder: 0 }))).toBe(names[0]);
+});
+
+test("files have no times: all of them is read for windows, and records cannot be chosen", async () => {
+  const { ranges, wholeFrom } = await planAll(work, input("a"), 1, choice({}));
+  expect(ranges["lines"]).toEqual([expect.not.objectContaining({ times: expect.anything() as unknown })]);
+  expect(wholeFrom).toBeNull();
+  await expect(planAll(work, input("a"), 1, choice({ of: "records" }))).rejects.toThrow(
+    "p has no windows, so --since and --until choose records by their times, but those of “file:” have none",
+  );
+  const all = choice({ of: "records", stretch: { since: null, until: null } });
+  expect((await planAll(work, input("a"), 1, all)).ranges).toEqual(ranges);
 });
 
 test("the same files read as another input are other work", async () => {

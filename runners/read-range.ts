@@ -3,6 +3,7 @@ import { create, named, read, register, runContextOf, type PCollection, type Rea
 import { connectorOf } from "../io/registry";
 import { RunError } from "../schema/errors";
 import { type Range, type SourceRecord } from "../schema/record";
+import { isWithin } from "./stretch";
 
 /** Who follows the reading of a batch in this process. A worker elsewhere never sees it. */
 export interface ReadingWatch {
@@ -31,8 +32,10 @@ export class ReadRange implements Reader<Range, SourceRecord> {
   async *read(range: Range): AsyncIterable<SourceRecord[]> {
     const { signal, onRecords, readers = {} } = watches.get(this.batch) ?? {};
     const own = Object.hasOwn(readers, range.connector) ? readers[range.connector] : undefined;
-    for await (const records of own?.(range) ?? readByConnector(range, signal)) {
+    const { times } = range;
+    for await (const found of own?.(range) ?? readByConnector(range, signal)) {
       signal?.throwIfAborted();
+      const records = times === undefined ? found : found.filter(({ timestamp }) => isWithin(times, timestamp));
       onRecords?.(range.source, records);
       yield records;
     }

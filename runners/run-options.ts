@@ -54,10 +54,23 @@ export const RunOptions = z.object({
     .default(false)
     .describe("with --streaming: reads as --once does, closes all windows and ends the job for good"),
   "start-at": z.enum(["earliest", "latest"]).default("earliest").describe("with --streaming: where a new job begins"),
-  since: z.iso.datetime().optional().describe("with --streaming: a new job begins with the records of this time"),
+  since: z.iso
+    .datetime()
+    .optional()
+    .describe(
+      "only windows that begin at this time or later; of a pipeline without windows, records. With --streaming: a new job begins with the records of this time",
+    ),
+  until: z.iso
+    .datetime()
+    .optional()
+    .describe("only windows that end at this time or before; of a pipeline without windows, records before it"),
   "batch-interval": duration().default(1000).describe("with --streaming: the longest wait until what has come is read"),
   "max-batch": z.int().positive().default(200_000).describe("with --streaming: records of a batch at most"),
-  disorder: duration().default(10_000).describe("with --streaming: how much older than one before it a record may be"),
+  disorder: duration()
+    .default(10_000)
+    .describe(
+      "how much older than one before it a record may be; for --since and --until also how far from its own time at the source",
+    ),
   idle: positiveDuration()
     .default(30_000)
     .describe("with --streaming: a source that gives nothing for so long holds no window back"),
@@ -71,7 +84,9 @@ export const RunOptions = z.object({
   "partial-windows": z
     .enum(["skip", "write"])
     .default("skip")
-    .describe("with --streaming: whether windows are written that a new job knows only the end of"),
+    .describe(
+      "whether windows are written of which the source has only the end or, with --streaming, a new job knows only that",
+    ),
   "state-dir": z.string().min(1).default("data/state").describe("with --streaming: where jobs keep their state"),
   "give-up-after": duration()
     .default(300_000)

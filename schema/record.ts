@@ -26,6 +26,10 @@ export interface Range {
   readonly source: string;
   readonly from: number;
   readonly to: number | null;
+  /** Where it is said, only records of these times are read; those between them are left as they are. */
+  readonly times?: { readonly since: number | null; readonly until: number | null };
+  /** The time of the first record that is there, where the source has lost what lay before it. */
+  readonly cutAt?: number;
   /** What the connector needs beside that, as plain JSON. Never a secret. */
   readonly detail: Readonly<Record<string, string | number | boolean | null>>;
 }

@@ -27,7 +27,8 @@ export interface Table {
   readonly key: readonly string[];
   /**
    * upsert: a row replaces the row of its key. by-origin: all rows of an input range that is read again are replaced
-   * by what that range gives now; such a table has the columns job, source and position.
+   * by what that range gives now; such a table has the columns job, source, position and, for ranges of which only some
+   * times are read, timestamp.
    */
   readonly mode: "upsert" | "by-origin";
 }

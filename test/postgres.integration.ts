@@ -394,6 +394,23 @@ describe("rows by origin", () => {
     expect(await query("SELECT job, source FROM dead")).toEqual([["other", "f"]]);
   });
 
+  it("stay where only records of other times were read", async () => {
+    const model = deadModel.extend({ timestamp: timestamp().nullable() });
+    const timed: Output = { name: "dead", table: tableOf("dead", model, { key: dead.table.key, mode: "by-origin" }) };
+    const at = (position: number, time: number | null) => ({ ...letter("f", position), timestamp: time });
+    const left = async () => (await query("SELECT position::int FROM dead ORDER BY position")).flat();
+    await run({ dead: [at(1, 999), at(2, 1000), at(3, 1999), at(4, 2000), at(5, null)] }, {}, [timed]);
+    const times = { since: 1000, until: 2000 };
+    await run({ dead: [at(3, 1999)] }, { ranges: [{ ...range("f"), times }] }, [timed]);
+    expect(await left()).toEqual([1, 3, 4, 5]);
+    await run({}, { ranges: [{ ...range("f"), times: { since: 2000, until: null } }] }, [timed]);
+    expect(await left()).toEqual([1, 3, 5]);
+    await run({}, { ranges: [{ ...range("f"), times: { since: null, until: 1000 } }, range("g")] }, [timed]);
+    expect(await left()).toEqual([3, 5]);
+    await run({}, { ranges: [range("f")] }, [timed]);
+    expect(await left()).toEqual([]);
+  });
+
   it("stay when the batch is not finished", async () => {
     await run({ dead: [letter("f", 1)] });
     const target = await open(undefined, { ranges: [range("f")] });
@@ -987,6 +1004,26 @@ describe("a table as a source", () => {
     expect(await times("?table=events&time=day", 86_400_000, null)).toEqual([[1, 86_400_000]]);
     // Without a column of times a stretch has no meaning.
     expect(await times("?table=events", 5000, null)).toHaveLength(3);
+    const [part, whole, timeless] = [
+      await plan("?table=events&time=at", { since: 1500, until: null }),
+      await plan("?table=events&time=at"),
+      await plan("?table=events", { since: 1500, until: null }),
+    ];
+    expect(part).toMatchObject([{ source: "events", from: 1, to: 4, times: { since: 1500, until: null } }]);
+    for (const ranges of [whole, timeless]) expect(ranges).toEqual([expect.not.objectContaining({ times: expect.anything() as unknown })]); // prettier-ignore
+    expect(postgresSource.withoutTimes?.(parseAddress(uri("?table=events&time=at")))).toBeNull();
+    expect(postgresSource.withoutTimes?.(parseAddress(uri("?table=events")))).toBe("name the column that has it: ?time=column"); // prettier-ignore
+  });
+
+  it("that has no key of numbers has other sources for other stretches, since their rows are numbered anew", async () => {
+    await query("CREATE TABLE events (name text PRIMARY KEY, at timestamptz)");
+    const sources = async (since: number | null, until: number | null) =>
+      (await plan("?table=events&time=at", { since, until })).map(({ source, times }) => [source, times]);
+    expect(await sources(null, null)).toEqual([["events", undefined]]);
+    expect(await sources(0, null)).toEqual([["events since 1970-01-01T00:00:00Z", undefined]]);
+    expect(await sources(0, 1500)).toEqual([
+      ["events since 1970-01-01T00:00:00Z until 1970-01-01T00:00:01.500Z", undefined],
+    ]);
   });
 
   it("may be a view, with a key that is named, or be empty, or lie in another schema", async () => {

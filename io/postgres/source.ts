@@ -2,8 +2,9 @@
 // page; any other in one piece. Ranges and pages are no one snapshot: a row that changes meanwhile is read as it is then.
 import { UsageError } from "../../schema/errors";
 import { type Range, type SourceRecord } from "../../schema/record";
+import { timeText } from "../../schema/time-text";
 import { suggestion } from "../address";
-import { type Address, type SourceConnector, type Stretch } from "../connector";
+import { EVERYTHING, type Address, type SourceConnector, type Stretch } from "../connector";
 import { quoteName, quoteTable } from "./names";
 import { jsonExpression } from "./row-json";
 import { Session, type SqlParameter } from "./session";
@@ -16,6 +17,7 @@ const PAGE_ROWS = 2_000;
 
 export const postgresSource: SourceConnector = {
   plan: planTable,
+  withoutTimes: ({ options }) => (options["time"] === undefined ? "name the column that has it: ?time=column" : null),
   read: (range, signal) => readTable(range, signal),
 };
 
@@ -61,6 +63,7 @@ async function planTable(address: Address, stretch: Stretch): Promise<Range[]> {
     const columns = chosen(address.options["columns"], table, shown);
     if (time !== null) checkTime(columnOf(table, time, "time", shown), shown);
     const key = keyOf(address.options["key"], table, shown);
+    const times = time === null ? EVERYTHING : stretch;
     const detail = {
       path: address.path,
       options: JSON.stringify(address.options),
@@ -68,11 +71,21 @@ async function planTable(address: Address, stretch: Stretch): Promise<Range[]> {
       key,
       // Without a key of numbers a row's number is its position: that means something only where the order is fixed.
       order: JSON.stringify(table.primaryKey),
-      since: time === null ? null : stretch.since,
-      until: time === null ? null : stretch.until,
+      since: times.since,
+      until: times.until,
     };
-    const source = settings.schema === "public" ? name : shown;
-    const range = (from: number, to: number | null): Range => ({ connector: "postgres", source, from, to, detail });
+    const named = settings.schema === "public" ? name : shown;
+    // Numbered are only the rows that are chosen: in another stretch the same number is another row's.
+    const source = key === null ? `${named}${stretchText(times)}` : named;
+    const isPart = key !== null && (times.since !== null || times.until !== null);
+    const range = (from: number, to: number | null): Range => ({
+      connector: "postgres",
+      source,
+      from,
+      to,
+      ...(isPart ? { times } : {}),
+      detail,
+    });
     const ranges = key === null ? [range(1, null)] : await cut(session, settings, name, key, table.rows, range);
     await session.commit();
     return ranges;
@@ -81,6 +94,9 @@ async function planTable(address: Address, stretch: Stretch): Promise<Range[]> {
     throw error;
   }
 }
+
+const stretchText = ({ since, until }: Stretch): string =>
+  (since === null ? "" : ` since ${timeText(since)}`) + (until === null ? "" : ` until ${timeText(until)}`);
 
 async function findTable(session: Session, settings: PostgresSettings, name: string): Promise<SourceTable> {
   const [row] = await session.query(FIND_TABLE, [settings.schema, name]);

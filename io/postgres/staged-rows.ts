@@ -118,20 +118,28 @@ export class StagedRows {
     const at = isEmpty ? [] : key.map((name) => columns.findIndex((column) => column.name === name));
     const values = this.values(at);
     const next = values.length + 1;
+    const isOfItsTimes = ` AND (r.since IS NULL OR t."timestamp" >= r.since) AND (r.until IS NULL OR t."timestamp" < r.until)`;
     const isGiven = at.map((column) => `s.c${column} = t.${quoteName(columns[column]?.name ?? "")}`).join(" AND ");
     await session.query(
       `DELETE FROM ${quoteTable(this.schema, this.table.name)} AS t ` +
-        `USING unnest($${next}::text[], $${next + 1}::bigint[], $${next + 2}::bigint[]) AS r(source, first, next) ` +
-        `WHERE t."job" = $${next + 3} AND t."source" = r.source AND t."position" >= r.first ` +
+        `USING unnest($${next}::text[], $${next + 1}::bigint[], $${next + 2}::bigint[], ` +
+        `$${next + 3}::timestamptz[], $${next + 4}::timestamptz[]) AS r(source, first, next, since, until) ` +
+        `WHERE t."job" = $${next + 5} AND t."source" = r.source AND t."position" >= r.first ` +
         `AND (r.next IS NULL OR t."position" < r.next)` +
+        (ranges.some(({ times }) => times !== undefined) ? isOfItsTimes : "") +
         (isEmpty ? "" : ` AND NOT EXISTS (SELECT 1 FROM ${this.source(at)} WHERE ${isGiven})`),
       [
         ...values,
         ranges.map((range) => range.source),
         ranges.map((range) => String(range.from)),
         ranges.map((range) => (range.to === null ? null : String(range.to))),
+        ranges.map(({ times }) => timeText(times?.since)),
+        ranges.map(({ times }) => timeText(times?.until)),
         job,
       ],
     );
   }
 }
+
+const timeText = (time: number | null | undefined): string | null =>
+  time == null ? null : new Date(time).toISOString();

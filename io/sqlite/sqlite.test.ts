@@ -233,6 +233,23 @@ describe("rows by origin", () => {
     expect(query("SELECT job, source FROM dead")).toEqual([["other", "f"]]);
   });
 
+  it("stay where only records of other times were read", async () => {
+    const model = deadModel.extend({ timestamp: timestamp().nullable() });
+    const timed: Output = { name: "dead", table: tableOf("dead", model, { key: dead.table.key, mode: "by-origin" }) };
+    const at = (position: number, time: number | null) => ({ ...letter("f", position), timestamp: time });
+    const left = () => query("SELECT position FROM dead ORDER BY position").flat();
+    await run({ dead: [at(1, 999), at(2, 1000), at(3, 1999), at(4, 2000), at(5, null)] }, {}, [timed]);
+    const times = { since: 1000, until: 2000 };
+    await run({ dead: [at(3, 1999)] }, { ranges: [{ ...range("f"), times }] }, [timed]);
+    expect(left()).toEqual([1, 3, 4, 5]);
+    await run({}, { ranges: [{ ...range("f"), times: { since: 2000, until: null } }] }, [timed]);
+    expect(left()).toEqual([1, 3, 5]);
+    await run({}, { ranges: [{ ...range("f"), times: { since: null, until: 1000 } }, range("g")] }, [timed]);
+    expect(left()).toEqual([3, 5]);
+    await run({}, { ranges: [range("f")] }, [timed]);
+    expect(left()).toEqual([]);
+  });
+
   it("stay when the batch is not finished", async () => {
     await run({ dead: [letter("f", 1)] });
     const target = await open(undefined, { ranges: [range("f")] });

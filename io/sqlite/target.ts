@@ -137,16 +137,23 @@ export class SqliteTarget implements OpenTarget {
   /** Takes out what earlier runs of this job left of the ranges that this batch reads again. */
   private clearRanges(tables: readonly Table[]): void {
     const ranges = `temp.${OWN_PREFIX}ranges`;
-    this.database.exec(`CREATE TEMP TABLE ${OWN_PREFIX}ranges (source TEXT, first INTEGER, next INTEGER)`);
-    const add = this.database.prepare(`INSERT INTO ${ranges} VALUES (?, ?, ?)`);
-    for (const range of this.batch.ranges) add.run([range.source, range.from, range.to]);
+    this.database.exec(
+      `CREATE TEMP TABLE ${OWN_PREFIX}ranges (source TEXT, first INTEGER, next INTEGER, since TEXT, until TEXT)`,
+    );
+    const add = this.database.prepare(`INSERT INTO ${ranges} VALUES (?, ?, ?, ?, ?)`);
+    const text = (time: number | null | undefined) => (time == null ? null : new Date(time).toISOString());
+    for (const { source, from, to, times } of this.batch.ranges)
+      add.run([source, from, to, text(times?.since), text(times?.until)]);
     this.database.exec(`CREATE INDEX temp.${OWN_PREFIX}ranges_source ON ${OWN_PREFIX}ranges (source)`);
+    const byTime = this.batch.ranges.some(({ times }) => times !== undefined);
     for (const table of tables) {
       const name = quoteName(table.name);
+      const isOfItsTimes = `AND (r.since IS NULL OR main.${name}."timestamp" >= r.since) AND (r.until IS NULL OR main.${name}."timestamp" < r.until)`;
       this.database
         .prepare(
           `DELETE FROM main.${name} WHERE "job" = ? AND EXISTS (SELECT 1 FROM ${ranges} AS r WHERE r.source = main.${name}."source" ` +
-            `AND main.${name}."position" >= r.first AND (r.next IS NULL OR main.${name}."position" < r.next))`,
+            `AND main.${name}."position" >= r.first AND (r.next IS NULL OR main.${name}."position" < r.next) ` +
+            `${byTime ? isOfItsTimes : ""})`,
         )
         .run([this.batch.job]);
     }

@@ -1,12 +1,16 @@
 // A bounded run on this machine: plan → run → commit. What it writes becomes visible at the end, all of it or nothing.
-import { runDirect, watchCounts, type RunContext } from "../../beam";
+import { runDirect, watchCounts, type CoveredWindows, type RunContext } from "../../beam";
 import { type Address, type Output } from "../../io/connector";
 import { type Pipeline } from "../../pipelines/definition";
+import { timeText } from "../../schema/time-text";
+import { aggregatesOf } from "../../transforms/aggregates-of";
+import { watchCuts } from "../../transforms/cut-windows";
 import { type InputAddress } from "../addresses";
-import { planAll } from "../plan";
+import { planAll, type Choice } from "../plan";
 import { watchReading } from "../read-range";
-import { checkCounts, Tasting, type Report, type Sample } from "../report";
+import { checkCounts, Tasting, type NotWhole, type Report, type Sample } from "../report";
 import { type RunOptions } from "../run-options";
+import { checkAligned, isAll, stretchOf } from "../stretch";
 import { buildGraph } from "./build-graph";
 import { OpenOutputs } from "./open-outputs";
 
@@ -22,13 +26,18 @@ export interface RunRequest {
   readonly onProgress?: (counters: Readonly<Record<string, number>>) => void;
 }
 
+/** Windows without a row that are named; all are counted. */
+const MOST_NAMED = 100;
+
 export async function runBatch(request: RunRequest): Promise<Report & { readonly sample: Sample }> {
   const { pipeline, params, options } = request;
   const started = performance.now();
   const job = options.job ?? pipeline.name;
   const batchTime = options["batch-time"] === undefined ? Date.now() : Date.parse(options["batch-time"]);
   const work = { job, pipeline: pipeline.name, version: pipeline.version, params };
-  const plan = await planAll(work, request.inputs, batchTime);
+  const choice = choiceOf(request);
+  const plan = await planAll(work, request.inputs, batchTime, choice);
+  const covers = { ...choice.stretch, wholeFrom: choice.partialWindows === "write" ? null : plan.wholeFrom };
 
   const tasting = new Tasting();
   const outputs: Output[] = Object.entries(pipeline.outputs).map(([name, { table }]) => ({ name, table }));
@@ -39,23 +48,12 @@ export async function runBatch(request: RunRequest): Promise<Report & { readonly
   );
   const stopWatching = watchProgress(request.onProgress);
   const stopListening = watchReading(plan.batch, { signal: request.signal });
+  const named: string[] = [];
+  const stopNaming = watchCuts(plan.batch, (name) => {
+    if (named.length < MOST_NAMED) named.push(name);
+  });
   try {
-    const context: RunContext = {
-      pipeline: pipeline.name,
-      version: pipeline.version,
-      job,
-      batch: plan.batch,
-      attempt: 1,
-      batchTime,
-      deadLetterLimit: {
-        share: options["dead-letter-share"],
-        consecutive: options["dead-letter-run"],
-        sample: options["dead-letter-sample"],
-      },
-      maxRecordBytes: options["max-record-bytes"],
-      duplicates: "in order",
-      goesOn: false,
-    };
+    const context = { ...contextOf(request, plan.batch, batchTime), covers };
     const { graph, cleanedOnce } = buildGraph(pipeline, params, context, plan.ranges);
     const counters = await runDirect(graph);
     request.signal?.throwIfAborted();
@@ -67,6 +65,8 @@ export async function runBatch(request: RunRequest): Promise<Report & { readonly
       runner: "direct",
       state: "done",
       ...counts,
+      ...(isAll(choice.stretch) ? {} : { outside: counters["outside"] ?? 0 }),
+      ...notWhole(aggregatesOf(context).length > 0, covers, counters["not whole"] ?? 0, named),
       seconds: Math.round(seconds * 1000) / 1000,
       recordsPerSecond: Math.round(counts.read / seconds),
       job,
@@ -79,7 +79,50 @@ export async function runBatch(request: RunRequest): Promise<Report & { readonly
   } finally {
     stopWatching();
     stopListening();
+    stopNaming();
   }
+}
+
+function contextOf({ pipeline, options }: RunRequest, batch: string, batchTime: number): RunContext {
+  return {
+    pipeline: pipeline.name,
+    version: pipeline.version,
+    job: options.job ?? pipeline.name,
+    batch,
+    attempt: 1,
+    batchTime,
+    deadLetterLimit: {
+      share: options["dead-letter-share"],
+      consecutive: options["dead-letter-run"],
+      sample: options["dead-letter-sample"],
+    },
+    maxRecordBytes: options["max-record-bytes"],
+    duplicates: "in order",
+    goesOn: false,
+  };
+}
+
+/** What --since and --until choose of the sources, which depends on what the pipeline does with their records. */
+function choiceOf(request: RunRequest): Choice {
+  const { disorder, "partial-windows": partialWindows } = request.options;
+  const stretch = stretchOf(request.options);
+  if (isAll(stretch)) return { stretch, of: "windows", disorder, partialWindows };
+  const context = contextOf(request, "check", 0);
+  buildGraph(request.pipeline, request.params, context, {});
+  const aggregates = aggregatesOf(context);
+  checkAligned(stretch, aggregates);
+  return { stretch, of: aggregates.length > 0 ? "windows" : "records", disorder, partialWindows };
+}
+
+/** Told where rows are missing, or could be: of a stretch whose beginning is gone, nobody knows what is. */
+function notWhole(
+  hasWindows: boolean,
+  { since, wholeFrom }: CoveredWindows,
+  windows: number,
+  named: readonly string[],
+): { notWhole?: NotWhole } {
+  if (!hasWindows || wholeFrom === null || (windows === 0 && (since === null || since >= wholeFrom))) return {};
+  return { notWhole: { before: timeText(wholeFrom), windows, named } };
 }
 
 export function watchProgress(onProgress: RunRequest["onProgress"]): () => void {

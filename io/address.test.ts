@@ -49,7 +49,7 @@ describe("the registry", () => {
     expect(() => connectorOf(parseAddress("sqlit:x"))).toThrow(
       "“sqlit:” is not a known kind of address; did you mean “sqlite:”?",
     );
-    expect(() => connectorOf(parseAddress("ftp-server:x"))).toThrow(/known are file: kafka: postgres: sqlite: stdout:/);
+    expect(() => connectorOf(parseAddress("ftp-server:x"))).toThrow(/known are file: kafka: postgres: sqlite: stdin: stdout:/);
   });
 
   it.each(["constructor:x", "toString:x", "hasOwnProperty:x"])("is not fooled by %s", (uri) => {

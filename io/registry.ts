@@ -6,6 +6,7 @@ import type * as File from "./file/file";
 import type * as Kafka from "./kafka/kafka";
 import type * as Postgres from "./postgres/postgres";
 import type * as Sqlite from "./sqlite/sqlite";
+import type * as Stdin from "./stdin/stdin";
 import type * as Stdout from "./stdout/stdout";
 
 /* eslint-disable @typescript-eslint/no-require-imports -- connectors load lazily, and synchronously so that jest can too */
@@ -14,6 +15,7 @@ const connectors: Record<string, () => Connector> = {
   kafka: () => (require("./kafka/kafka") as typeof Kafka).kafka,
   postgres: () => (require("./postgres/postgres") as typeof Postgres).postgres,
   sqlite: () => (require("./sqlite/sqlite") as typeof Sqlite).sqlite,
+  stdin: () => (require("./stdin/stdin") as typeof Stdin).stdin,
   stdout: () => (require("./stdout/stdout") as typeof Stdout).stdout,
 };
 /* eslint-enable @typescript-eslint/no-require-imports */

@@ -443,7 +443,11 @@ class Job {
         : part.first;
       next.set(partId(part), position);
       // What came before it belongs to windows that are then not whole.
-      if (isFirstPlan && position > 0 && part.end > position) await this.noteCut(part, position);
+      if (!isFirstPlan || position === 0 || part.end <= position) continue;
+      const { since } = request.options;
+      if (since !== undefined) this.noteWholeFrom(Date.parse(since));
+      // Where it begins with a time, all that was left out is older than that; where the log begins later, some is gone.
+      if (since === undefined || position === part.first) await this.noteCut(part, position);
     }
     for (const { part, lost } of gaps(parts, next)) {
       if (request.options["on-gap"] === "fail") throw gapError(part, lost);
@@ -458,11 +462,14 @@ class Job {
   private lost = 0;
   private wholeFrom: number | null = null;
 
+  /** What lay before a part's first record is gone: that one may be older than it by the disorder, and no more. */
   private async noteCut(part: SeenPart, position: number): Promise<void> {
-    const { since, disorder } = this.request.options;
-    const time = since === undefined ? await this.sources.timeAt(part, position) : Date.parse(since);
-    if (time === null) return;
-    this.wholeFrom = Math.max(this.wholeFrom ?? Number.NEGATIVE_INFINITY, since === undefined ? time + disorder : time);
+    const time = await this.sources.timeAt(part, position);
+    if (time !== null) this.noteWholeFrom(time + this.request.options.disorder + 1);
+  }
+
+  private noteWholeFrom(time: number): void {
+    this.wholeFrom = Math.max(this.wholeFrom ?? Number.NEGATIVE_INFINITY, time);
   }
 
   /** A plan that a crash left, without the records that are gone by now, if the job is told to do without. */

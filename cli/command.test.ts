@@ -1,4 +1,5 @@
 import fc from "fast-check";
+import { catalog } from "../pipelines/catalog";
 import { scene } from "../test/command-scene";
 import { verbs } from "./help";
 
@@ -101,12 +102,12 @@ describe("help", () => {
 });
 
 test("list names every pipeline", async () => {
-  expect((await beamline("list")).stdout).toBe("  trades-aggregate  Candles per symbol and minute from raw trades\n");
+  const { stdout: text } = await beamline("list");
+  expect(text.match(/^ {2}\S+ {2,}\S.*$/gm)).toHaveLength(catalog.length);
+  expect(text).toContain("  trades-aggregate  Candles per symbol and minute from raw trades\n");
   const { code, stdout, stderr } = await beamline("list", "--json");
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
-  expect(JSON.parse(stdout)).toEqual([
-    { name: "trades-aggregate", summary: "Candles per symbol and minute from raw trades" },
-  ]);
+  expect(JSON.parse(stdout)).toEqual(catalog.map(({ name, summary }) => ({ name, summary })));
 });
 
 test("describe tells inputs, outputs, parameters and the graph", async () => {

@@ -7,7 +7,7 @@ import { type Pipeline } from "../pipelines/definition";
 import { quietSdkLogs } from "../beam";
 import { nearest } from "../io/address";
 import { inputAddresses, outputAddresses } from "../runners/addresses";
-import { jobsIn, jobStatus } from "../runners/direct/job-status";
+import { jobsIn, jobStatus, troubleOf } from "../runners/direct/job-status";
 import { JobObserver } from "../runners/direct/job-observer";
 import { hasState } from "../runners/direct/job-state";
 import { jobSettings, lookForLetters, replay } from "../runners/direct/replay";
@@ -165,13 +165,16 @@ function show(pipeline: Pipeline, said: Said): number {
 
 async function status(job: string | undefined, said: Said): Promise<number> {
   readDotEnv();
-  const { "state-dir": directory } = readParameters(StatusOptions, said, process.env);
+  const { "state-dir": directory, "max-age": maxAge } = readParameters(StatusOptions, said, process.env);
   const statuses = [];
   for (const name of job === undefined ? jobsIn(directory) : [job]) statuses.push(await jobStatus(directory, name));
   if (said.has("json")) process.stdout.write(`${JSON.stringify(statuses)}\n`);
   else if (statuses.length === 0) print(`No job has left a state in ${directory}`);
   else process.stdout.write(`${statuses.map(statusText).join("\n\n")}\n`);
-  return DONE;
+  if (maxAge === undefined) return DONE;
+  const troubles = statuses.flatMap((one) => troubleOf(one, maxAge, Date.now()) ?? []);
+  for (const trouble of troubles) print(harmless(trouble));
+  return statuses.length === 0 || troubles.length > 0 ? FAILED : DONE;
 }
 
 async function run(pipeline: Pipeline, said: Said): Promise<number> {
@@ -185,12 +188,12 @@ async function run(pipeline: Pipeline, said: Said): Promise<number> {
     runner = options.runner;
     const params = readParameters(pipeline.params, said, process.env);
     checkTogether(options);
-    const outputs = outputAddresses(pipeline, options.to);
+    const outputs = outputAddresses(pipeline, options.to, params);
     const onProgress = (counters: Readonly<Record<string, number>>) => progress.update(counters);
     const request = { pipeline, params, options, outputs, signal: stop.signal, onProgress };
     const report = options.streaming
-      ? await runJob({ ...request, inputs: addressesOf(pipeline, options.from) }, progress)
-      : await runBatch({ ...request, inputs: inputAddresses(pipeline, options.from) });
+      ? await runJob({ ...request, inputs: addressesOf(pipeline, options.from, params) }, progress)
+      : await runBatch({ ...request, inputs: inputAddresses(pipeline, options.from, params) });
     progress.clear();
     const places = Object.fromEntries(
       Object.entries(outputs).map(([name, { scheme, path }]) => [name, `${scheme}:${path}`]),
@@ -229,7 +232,7 @@ async function replayJob(pipeline: Pipeline, said: Said): Promise<number> {
       `The job ${job} runs ${known.pipeline}: ${commandName()} replay ${known.pipeline} --job ${job}`,
     );
   const params = readParameters(pipeline.params, said, process.env, known.params);
-  const outputs = to.length === 0 ? known.outputs : outputAddresses(pipeline, to);
+  const outputs = to.length === 0 ? known.outputs : outputAddresses(pipeline, to, params);
   const choice = { reasons, since: since === undefined ? null : Date.parse(since) };
   if (isDry) {
     const found = await lookForLetters(chosen["state-dir"], { pipeline, job, outputs }, choice);
@@ -243,7 +246,7 @@ async function replayJob(pipeline: Pipeline, said: Said): Promise<number> {
   try {
     const { reason: _, "dry-run": __, since: ___, ...taken } = chosen;
     const options = { ...RunOptions.parse({}), ...taken, streaming: true };
-    const inputs = from.length === 0 ? known.inputs : addressesOf(pipeline, from);
+    const inputs = from.length === 0 ? known.inputs : addressesOf(pipeline, from, params);
     const request = { pipeline, params, options, inputs, outputs, signal: stop.signal };
     const log = logOf(request, job, () => undefined);
     const observer = new JobObserver(request, job, log);
@@ -265,8 +268,10 @@ async function replayJob(pipeline: Pipeline, said: Said): Promise<number> {
   }
 }
 
-const addressesOf = (pipeline: Pipeline, from: readonly string[]) =>
-  Object.fromEntries(Object.entries(inputAddresses(pipeline, from)).map(([name, { address }]) => [name, address]));
+const addressesOf = (pipeline: Pipeline, from: readonly string[], params: unknown) =>
+  Object.fromEntries(
+    Object.entries(inputAddresses(pipeline, from, params)).map(([name, { address }]) => [name, address]),
+  );
 
 const interruptedWords = (said: Said): string =>
   said.has("streaming")

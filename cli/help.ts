@@ -40,7 +40,7 @@ export const usages: Readonly<Record<Verb, string>> = {
   run: "run [pipeline] [flags]",
   list: "list [--json]",
   describe: "describe <pipeline> [--json]",
-  status: "status [job] [--state-dir DIR] [--json]",
+  status: "status [job] [--state-dir DIR] [--max-age AGE] [--json]",
   replay: "replay [pipeline] [--reason REASON] [--since TIME] [--dry-run] [flags]",
   init: "init [name] [--no-install]",
 };

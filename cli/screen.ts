@@ -120,6 +120,7 @@ export function statusText(status: JobStatus): string {
     ],
     ["watermark", time(status.watermark)],
     ["open", records(status.openWindows, "window")],
+    ["newest", time(status.newest)],
     [
       "read",
       `${records(status.read, "record")}${status.recordsPerSecond === null ? "" : `, ${amount(status.recordsPerSecond)}/s in the last batches`}`,

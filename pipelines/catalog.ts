@@ -1,5 +1,6 @@
 // Every pipeline that comes with beamline. A user's own are found by the command; see cli/own-pipelines.ts.
 import { type Pipeline } from "./definition";
 import { tradesAggregate } from "./trades/trades-aggregate";
+import { tradesIngest } from "./trades/trades-ingest";
 
-export const catalog: readonly Pipeline[] = [tradesAggregate];
+export const catalog: readonly Pipeline[] = [tradesAggregate, tradesIngest];

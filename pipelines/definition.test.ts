@@ -21,7 +21,7 @@ describe("definePipeline", () => {
   it("gives what runners and the command need to know", () => {
     const pipeline = definePipeline({ ...spec, version: "3" });
     expect(pipeline).toMatchObject({ name: "sales-per-shop", version: "3", inputs, outputs });
-    expect(pipeline.inputs["sales"]).toEqual({ model: Sale, sample: "sales.ndjson", from: "sample:" });
+    expect(pipeline.inputs["sales"]).toEqual({ model: Sale, sample: "sales.ndjson", from: "sample:", live: null });
     expect(input(Sale, { sample: "x", from: "kafka://h/t" }).from).toBe("kafka://h/t");
     expect(pipeline.outputs["shops"]?.table).toMatchObject({ name: "shops", key: ["shop", "window_start"] });
   });

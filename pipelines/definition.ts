@@ -13,25 +13,46 @@ export interface InputSpec {
   readonly sample: string;
   /** Where it is read from when nothing else is said. */
   readonly from: string;
+  /** What `live:` stands for, by the pipeline's parameters: where the system has these records. */
+  readonly live: ((params: never) => string) | null;
 }
 
 export interface OutputSpec<T> {
   readonly table: Table;
+  /** What `live:` stands for, by the pipeline's parameters: where the system wants these rows. */
+  readonly live?: (params: never) => string;
+  /** What the log says, now and then, with the last row: “Published trade”. */
+  readonly announced?: string;
   /** Never there at run time: the type of the rows. */
   readonly __row?: T;
 }
 
 /** An input: what its records look like, and the bundled file with some of them. */
-export function input(model: z.ZodType, options: { readonly sample: string; readonly from?: string }): InputSpec {
-  return { model, sample: options.sample, from: options.from ?? "sample:" };
+export function input(
+  model: z.ZodType,
+  options: { readonly sample: string; readonly from?: string; readonly live?: (params: never) => string },
+): InputSpec {
+  return { model, sample: options.sample, from: options.from ?? "sample:", live: options.live ?? null };
 }
 
 /** An output: a table of rows of this model, each known by its key. */
 export function table<Model extends z.ZodObject>(
   model: Model,
-  options: { readonly name: string; readonly key: readonly (keyof z.infer<Model> & string)[] },
+  options: {
+    readonly name: string;
+    readonly key: readonly (keyof z.infer<Model> & string)[];
+    readonly messageKey?: readonly (keyof z.infer<Model> & string)[];
+    readonly messageTime?: keyof z.infer<Model> & string;
+    readonly live?: (params: never) => string;
+    readonly announced?: string;
+  },
 ): OutputSpec<z.infer<Model>> {
-  return { table: tableOf(options.name, model, { key: options.key }) };
+  const { name, live, announced, ...shape } = options;
+  return {
+    table: tableOf(name, model, shape),
+    ...(live === undefined ? {} : { live }),
+    ...(announced === undefined ? {} : { announced }),
+  };
 }
 
 /** The output for records that could not be used. */

@@ -12,11 +12,18 @@ const pipeline = definePipeline({
   name: "two-by-two",
   summary: "",
   inputs: {
-    left: input(model, { sample: "/bundled/left.ndjson" }),
+    left: input(model, {
+      sample: "/bundled/left.ndjson",
+      live: ({ broker }: { broker: string }) => `kafka://${broker}/left`,
+    }),
     right: input(model, { sample: "r", from: "file:r" }),
   },
   outputs: {
-    rows: table(model, { name: "rows", key: ["id"] }),
+    rows: table(model, {
+      name: "rows",
+      key: ["id"],
+      live: ({ broker }: { broker: string }) => `kafka://${broker}/rows`,
+    }),
     more: table(model, { name: "more", key: ["id"] }),
     letters: deadLetters,
   },
@@ -26,12 +33,12 @@ const pipeline = definePipeline({
 
 const to = (...uris: string[]) =>
   Object.fromEntries(
-    Object.entries(outputAddresses(pipeline, uris)).map(([name, { scheme, path: place }]) => [
+    Object.entries(outputAddresses(pipeline, uris, { broker: "h" })).map(([name, { scheme, path: place }]) => [
       name,
       `${scheme}:${place}`,
     ]),
   );
-const from = (...uris: string[]) => inputAddresses(pipeline, uris);
+const from = (...uris: string[]) => inputAddresses(pipeline, uris, { broker: "h" });
 const file = (place: string) => ({ address: { scheme: "file", path: place, options: {} }, as: null });
 const leftSample = { address: { scheme: "file", path: "/bundled/left.ndjson", options: {} }, as: "sample:left" };
 
@@ -44,6 +51,13 @@ test("inputs are read from where they usually are, unless something else is said
   });
   expect(from("left=sample:left")).toEqual({ left: leftSample, right: file("r") });
   expect(from("right=stdin:")).toMatchObject({ right: { address: { scheme: "stdin" } } });
+});
+
+test("live: is where the system has it, by the parameters; only where the pipeline says where that is", () => {
+  expect(from("left=live:")).toMatchObject({ left: { address: { scheme: "kafka", path: "//h/left" }, as: null } });
+  expect(to("rows=live:")).toMatchObject({ rows: "kafka://h/rows" });
+  expect(() => from("live:")).toThrow("the input right of two-by-two has no live place; give it an address");
+  expect(() => to("live:")).toThrow("the output more of two-by-two has no live place");
 });
 
 test("outputs go to the usual store, unless something else is said for all or for one", () => {

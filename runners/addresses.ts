@@ -10,6 +10,8 @@ import { UsageError } from "../schema/errors";
 const DEFAULT_STORE = "sqlite:data/app.db";
 const SAMPLE = "sample";
 const STDIN = "stdin";
+/** Where the system that a pipeline belongs to has its records or wants its rows. */
+const LIVE = "live";
 
 /** `name=URI` or `URI`; a scheme has no “=”, so the two cannot be mixed up. */
 function split(text: string): { name: string | null; uri: string } {
@@ -29,17 +31,23 @@ function checkSource(address: Address): void {
   try {
     sourceOf(address);
   } catch (error) {
-    if (nearest(address.scheme, [SAMPLE]) === null) throw error;
-    throw new UsageError(`“${address.scheme}:” is not a known kind of address; did you mean “${SAMPLE}:”?`);
+    const near = nearest(address.scheme, [SAMPLE, LIVE]);
+    if (near === null) throw error;
+    throw new UsageError(`“${address.scheme}:” is not a known kind of address; did you mean “${near}:”?`);
   }
 }
 
 /** For every input its address. */
-export function inputAddresses(pipeline: Pipeline, from: readonly string[]): Record<string, InputAddress> {
+export function inputAddresses(
+  pipeline: Pipeline,
+  from: readonly string[],
+  params: unknown,
+): Record<string, InputAddress> {
   const names = Object.keys(pipeline.inputs);
   const chosen = choose(pipeline, "input", "--from", names, from);
-  const addresses = Object.entries(pipeline.inputs).map(([name, { from: usual, sample }]): [string, InputAddress] => {
-    const address = parseAddress(chosen.named.get(name) ?? chosen.rest ?? usual);
+  const addresses = Object.entries(pipeline.inputs).map(([name, input]): [string, InputAddress] => {
+    const { from: usual, sample, live } = input;
+    const address = addressOf(pipeline, "input", name, chosen.named.get(name) ?? chosen.rest ?? usual, live, params);
     if (address.scheme !== SAMPLE) {
       checkSource(address);
       return [name, { address, as: null }];
@@ -62,20 +70,37 @@ function checkPiped([first, second]: readonly string[]): void {
 }
 
 /** For every output its address. Dead letters go beside the rows unless they are sent elsewhere by name. */
-export function outputAddresses(pipeline: Pipeline, to: readonly string[]): Record<string, Address> {
+export function outputAddresses(pipeline: Pipeline, to: readonly string[], params: unknown): Record<string, Address> {
   const chosen = choose(pipeline, "output", "--to", Object.keys(pipeline.outputs), to);
   const rest = chosen.rest ?? DEFAULT_STORE;
   return Object.fromEntries(
-    Object.entries(pipeline.outputs).map(([name, { table }]) => {
+    Object.entries(pipeline.outputs).map(([name, { table, live = null }]) => {
       const uri = chosen.named.get(name) ?? (table.mode === "by-origin" ? besideRows(rest, name) : rest);
-      return [name, parseAddress(uri)];
+      return [name, addressOf(pipeline, "output", name, uri, live, params)];
     }),
   );
+}
+
+function addressOf(
+  pipeline: Pipeline,
+  what: string,
+  name: string,
+  uri: string,
+  live: ((params: never) => string) | null,
+  params: unknown,
+): Address {
+  const address = parseAddress(uri);
+  if (address.scheme !== LIVE) return address;
+  if (live === null || address.path !== "")
+    throw new UsageError(`“${uri}”: the ${what} ${name} of ${pipeline.name} has no live place; give it an address`);
+  return parseAddress(live(params as never));
 }
 
 function besideRows(uri: string, name: string): string {
   const { scheme, path } = parseAddress(uri);
   if (scheme === "stdout") return `file:data/${name}.ndjson`;
+  // A topic takes one output only.
+  if (scheme === "kafka" || scheme === LIVE) return DEFAULT_STORE;
   // A database takes the letters beside the rows, and so does a directory of files.
   if (scheme !== "file" || /[\\/]$/.test(path) || isDirectory(path)) return uri;
   const [, stem = path] = /^(.*?)\.[^./\\]+(\.gz)?$/i.exec(path) ?? [];

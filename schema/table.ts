@@ -25,6 +25,10 @@ export interface Table {
   readonly name: string;
   readonly columns: readonly Column[];
   readonly key: readonly string[];
+  /** What a message is keyed by where rows go to a topic, and so which of them stay in order; the key, unless it is said. */
+  readonly messageKey?: readonly string[];
+  /** The column that is a message's time: a timestamp, or milliseconds. */
+  readonly messageTime?: string;
   /**
    * upsert: a row replaces the row of its key. by-origin: all rows of an input range that is read again are replaced
    * by what that range gives now; such a table has the columns job, source, position and, for ranges of which only some
@@ -96,15 +100,18 @@ function isPositive(text: string): boolean {
 export function tableOf(
   name: string,
   model: z.ZodObject,
-  options: { key: readonly string[]; mode?: Table["mode"] },
+  options: Pick<Table, "key" | "messageKey" | "messageTime"> & { mode?: Table["mode"] },
 ): Table {
+  const { key, messageKey = [], messageTime } = options;
   const columns = Object.entries(model.shape).map(([field, type]) => columnOf(field, type as z.ZodType));
-  for (const key of options.key) {
-    if (!columns.some((column) => column.name === key)) {
-      throw new Error(`Table ${name} has the key ${key}, but no such column: ${columns.map((c) => c.name).join(", ")}`);
+  for (const part of [...key, ...messageKey, ...(messageTime === undefined ? [] : [messageTime])]) {
+    if (!columns.some((column) => column.name === part)) {
+      throw new Error(
+        `Table ${name} has the key ${part}, but no such column: ${columns.map((c) => c.name).join(", ")}`,
+      );
     }
   }
-  return { name, columns, key: options.key, mode: options.mode ?? "upsert" };
+  return { mode: "upsert", ...options, name, columns };
 }
 
 function columnOf(name: string, type: z.ZodType): Column {

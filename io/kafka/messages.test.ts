@@ -25,6 +25,14 @@ it("one key column is its text, several are a JSON list, none is no key", () => 
   expect(maker([])(row).key).toBeNull();
 });
 
+it("another key for messages than for rows: the id is by the row's", () => {
+  const table = tableOf("t", Model, { key: ["symbol", "n"], messageKey: ["symbol"] });
+  const make = messagesOf(table, "out", batch, null)(() => "value");
+  expect(make(row).key).toBe("A");
+  expect(make({ ...row, n: 2 }).key).toBe("A");
+  expect(make({ ...row, n: 2 }).headers).not.toEqual(make(row).headers);
+});
+
 it("the time is the window's, or that of the column that is asked for, or that of the writing", () => {
   expect(maker(["n"])(row).timestamp).toBe("60000");
   expect(maker(["n"], "seen")(row).timestamp).toBe("5");

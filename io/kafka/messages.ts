@@ -33,18 +33,17 @@ export function messagesOf(
   time: string | null,
 ): (valueOf: (row: Row) => string | Buffer) => (row: Row) => Message {
   const keys = table.key.map((name) => columnOf(table, name));
-  const single = keys.length === 1 ? keys[0] : undefined;
+  const messageKeys = (table.messageKey ?? table.key).map((name) => columnOf(table, name));
   const timeColumn = timeOf(table, time);
   return (valueOf) => (row) => {
-    const cells = keys.map((column) => cellOf(table, column, row));
-    const canonical = `[${cells.map(canonicalOf).join(",")}]`;
+    const cellsOf = (columns: readonly Column[]) => columns.map((column) => cellOf(table, column, row));
     const id = createHash("sha256")
-      .update(`${JSON.stringify([batch.job, output, batch.id])}${canonical}`)
+      .update(`${JSON.stringify([batch.job, output, batch.id])}${canonicalListOf(cellsOf(keys))}`)
       .digest("hex")
       .slice(0, ID_LENGTH);
     const at = timeColumn === null ? null : row[timeColumn.name];
     return {
-      key: keys.length === 0 ? null : single === undefined ? canonical : textOf(cells[0] ?? null),
+      key: keyTextOf(cellsOf(messageKeys)),
       value: valueOf(row),
       headers: { [ID_HEADER]: id },
       ...(typeof at === "number" && at >= 0 ? { timestamp: String(at) } : {}),
@@ -69,8 +68,9 @@ function columnOf(table: Table, name: string): Column {
 
 /** The column of a message's time; null when there is none, and the time of the writing is taken. */
 function timeOf(table: Table, asked: string | null): Column | null {
-  const times = table.columns.filter((column) => column.type.kind === "timestamp");
-  if (asked === null) return times.find((column) => column.name === USUAL_TIME) ?? null;
+  const { messageTime } = table;
+  const times = table.columns.filter(({ name, type }) => type.kind === "timestamp" || name === messageTime);
+  if (asked === null) return times.find(({ name }) => name === (messageTime ?? USUAL_TIME)) ?? null;
   const column = times.find((one) => one.name === asked);
   if (column !== undefined) return column;
   const names = times.map((one) => one.name);
@@ -80,6 +80,15 @@ function timeOf(table: Table, asked: string | null): Column | null {
       : `“?time=${asked}” is no column of a time in ${table.name}: ${suggestion(asked, names)}`,
   );
 }
+
+/** One cell is its text, several are a JSON list, none is no key. */
+function keyTextOf(cells: readonly Cell[]): string | null {
+  const [first = null, second] = cells;
+  if (cells.length === 0) return null;
+  return second === undefined ? textOf(first) : canonicalListOf(cells);
+}
+
+const canonicalListOf = (cells: readonly Cell[]): string => `[${cells.map(canonicalOf).join(",")}]`;
 
 function textOf(cell: Cell): string | null {
   if (cell === null || typeof cell === "string") return cell;

@@ -17,6 +17,13 @@ export const RawTrade = z.object({
 });
 export type RawTrade = z.infer<typeof RawTrade>;
 
+/** A trade as it is passed on: what it says, as it says it. */
+export const PublishedTrade = RawTrade.extend({
+  p: z.string().describe("price"),
+  q: z.string().describe("quantity"),
+});
+export type PublishedTrade = z.infer<typeof PublishedTrade>;
+
 export interface Trade {
   readonly symbol: string;
   readonly id: number;

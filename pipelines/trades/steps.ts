@@ -1,7 +1,7 @@
 // From a trade as it is on the wire to one that can be counted.
 import { register } from "../../beam";
 import { dead, ok, type StepContext, type StepResult } from "../../transforms";
-import { type RawTrade, type Trade } from "./schemas";
+import { type PublishedTrade, type RawTrade, type Trade } from "./schemas";
 
 /** Binance opened in 2017; anything before 2010 is a broken clock or a wrong unit. */
 const EARLIEST = Date.UTC(2010, 0, 1);
@@ -15,4 +15,9 @@ export function toTrade(raw: RawTrade, { batchTime }: StepContext): StepResult<T
   return ok({ symbol: raw.s, id: raw.t, time: raw.T, price: raw.p, quantity: raw.q });
 }
 
-register("beamline/pipelines/trades/steps", { toTrade });
+/** A trade to be passed on: only what a consumer could not take is left out. */
+export function asReceived(raw: RawTrade): StepResult<PublishedTrade> {
+  return ok(raw);
+}
+
+register("beamline/pipelines/trades/steps", { toTrade, asReceived });

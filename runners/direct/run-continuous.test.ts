@@ -319,6 +319,29 @@ describe("another definition, with --migrate", () => {
   });
 });
 
+describe("status --max-age", () => {
+  const status = (...more: string[]) => beamline("status", "trades-aggregate", ...more);
+
+  test("fails when the job does not run, and when its newest window is old; a window of the future is none", async () => {
+    const now = Date.now() - T0;
+    append(tradeAt(1, now / 1000 - 3600), tradeAt(2, now / 1000 + 3600));
+    const stop = new AbortController();
+    const said: { code: number; stderr: string }[] = [];
+    await runContinuous({
+      ...request({ flags: { once: ["false"] } }),
+      signal: stop.signal,
+      onPoint: async (point) => {
+        if (point !== "committed") return;
+        said.push(await status("--max-age", "2h"), await status("--max-age", "5m"), await status());
+        stop.abort(new Error("enough"));
+      },
+    });
+    expect(said.map(({ code }) => code)).toEqual([0, 1, 0]);
+    expect(said[1]?.stderr).toMatch(/The newest window of trades-aggregate ended \d+m\d*s? ago|ended 59m/);
+    expect(await status("--max-age", "2h")).toMatchObject({ code: 1, stderr: containing("does not run") });
+  });
+});
+
 test("a line without its end is still being written", async () => {
   fs.appendFileSync(at("in.ndjson"), `${tradeAt(1, 0)}\n${tradeAt(2, 1)}`);
   expect(await runContinuous(request())).toMatchObject({ read: 1 });

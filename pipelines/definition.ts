@@ -43,6 +43,8 @@ export function table<Model extends z.ZodObject>(
     readonly key: readonly (keyof z.infer<Model> & string)[];
     readonly messageKey?: readonly (keyof z.infer<Model> & string)[];
     readonly messageTime?: keyof z.infer<Model> & string;
+    readonly stamps?: readonly (keyof z.infer<Model> & string)[];
+    readonly recomputedBy?: keyof z.infer<Model> & string;
     readonly live?: (params: never) => string;
     readonly announced?: string;
   },

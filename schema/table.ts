@@ -29,6 +29,13 @@ export interface Table {
   readonly messageKey?: readonly string[];
   /** The column that is a message's time: a timestamp, or milliseconds. */
   readonly messageTime?: string;
+  /** Columns that only say when a row was made: a row that is equal but for them is not written again. */
+  readonly stamps?: readonly string[];
+  /**
+   * The timestamp or date of which a bounded run gives all rows that there are: those of the run's stretch of time that it
+   * does not give are taken out.
+   */
+  readonly recomputedBy?: string;
   /**
    * upsert: a row replaces the row of its key. by-origin: all rows of an input range that is read again are replaced
    * by what that range gives now; such a table has the columns job, source, position and, for ranges of which only some
@@ -100,11 +107,11 @@ function isPositive(text: string): boolean {
 export function tableOf(
   name: string,
   model: z.ZodObject,
-  options: Pick<Table, "key" | "messageKey" | "messageTime"> & { mode?: Table["mode"] },
+  options: Omit<Table, "name" | "columns" | "mode"> & { mode?: Table["mode"] },
 ): Table {
-  const { key, messageKey = [], messageTime } = options;
+  const { key, messageKey = [], messageTime = [], stamps = [], recomputedBy = [] } = options;
   const columns = Object.entries(model.shape).map(([field, type]) => columnOf(field, type as z.ZodType));
-  for (const part of [...key, ...messageKey, ...(messageTime === undefined ? [] : [messageTime])]) {
+  for (const part of [key, messageKey, messageTime, stamps, recomputedBy].flat()) {
     if (!columns.some((column) => column.name === part)) {
       throw new Error(
         `Table ${name} has the key ${part}, but no such column: ${columns.map((c) => c.name).join(", ")}`,

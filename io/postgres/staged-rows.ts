@@ -2,6 +2,7 @@
 import { type Table } from "../../schema/table";
 import { type Row } from "../../schema/table";
 import { type Range } from "../../schema/record";
+import { type Stretch } from "../connector";
 import { textRowOf, type TextRow } from "./cell-text";
 import { copyLine } from "./copy-text";
 import { quoteName, quoteTable } from "./names";
@@ -44,11 +45,13 @@ export class StagedRows {
   }
 
   /** Makes the table what the batch says it is. */
-  async merge(session: Session, job: string, ranges: readonly Range[]): Promise<void> {
+  async merge(session: Session, job: string, ranges: readonly Range[], covers?: Stretch): Promise<void> {
     if (this.isStaged) await this.flush(session);
     const isEmpty = !this.isStaged && this.few.length === 0;
     if (!isEmpty) await session.query(this.mergeSql(), this.values(this.table.columns.map((_, at) => at)));
     if (this.table.mode === "by-origin" && ranges.length > 0) await this.clear(session, job, ranges, isEmpty);
+    const { recomputedBy } = this.table;
+    if (recomputedBy !== undefined && covers !== undefined) await this.takeOut(session, recomputedBy, covers, isEmpty);
   }
 
   private async beginStage(session: () => Promise<Session>): Promise<void> {
@@ -93,13 +96,14 @@ export class StagedRows {
 
   /** The last row of each key, in the order of keys so that two writers never wait for each other in a circle. */
   private mergeSql(): string {
-    const { columns, key } = this.table;
+    const { columns, key, stamps = [] } = this.table;
     const names = columns.map(({ name }) => quoteName(name));
     const keyColumns = key.map((name) => `s.c${columns.findIndex((column) => column.name === name)}`).join(", ");
     const others = columns.filter(({ name }) => !key.includes(name)).map(({ name }) => quoteName(name));
-    const list = (of: string) => others.map((name) => `${of}.${name}`).join(", ");
+    const compared = others.filter((name) => !stamps.map(quoteName).includes(name));
+    const list = (of: string) => compared.map((name) => `${of}.${name}`).join(", ");
     const action =
-      others.length === 0
+      compared.length === 0
         ? "NOTHING"
         : `UPDATE SET ${others.map((name) => `${name} = excluded.${name}`).join(", ")} ` +
           // A row that is as it should be is not written again.
@@ -119,7 +123,6 @@ export class StagedRows {
     const values = this.values(at);
     const next = values.length + 1;
     const isOfItsTimes = ` AND (r.since IS NULL OR t."timestamp" >= r.since) AND (r.until IS NULL OR t."timestamp" < r.until)`;
-    const isGiven = at.map((column) => `s.c${column} = t.${quoteName(columns[column]?.name ?? "")}`).join(" AND ");
     await session.query(
       `DELETE FROM ${quoteTable(this.schema, this.table.name)} AS t ` +
         `USING unnest($${next}::text[], $${next + 1}::bigint[], $${next + 2}::bigint[], ` +
@@ -127,7 +130,7 @@ export class StagedRows {
         `WHERE t."job" = $${next + 5} AND t."source" = r.source AND t."position" >= r.first ` +
         `AND (r.next IS NULL OR t."position" < r.next)` +
         (ranges.some(({ times }) => times !== undefined) ? isOfItsTimes : "") +
-        (isEmpty ? "" : ` AND NOT EXISTS (SELECT 1 FROM ${this.source(at)} WHERE ${isGiven})`),
+        (isEmpty ? "" : ` AND ${this.isNotGiven(at)}`),
       [
         ...values,
         ranges.map((range) => range.source),
@@ -138,6 +141,31 @@ export class StagedRows {
         job,
       ],
     );
+  }
+
+  /** Takes out rows of a stretch of time that this batch gives whole, and did not give. */
+  private async takeOut(session: Session, by: string, { since, until }: Stretch, isEmpty: boolean): Promise<void> {
+    const { columns, key } = this.table;
+    const at = isEmpty ? [] : key.map((name) => columns.findIndex((column) => column.name === name));
+    const values = this.values(at);
+    const column = quoteName(by);
+    // Of a date, the time zone of the transaction is UTC.
+    const limit = (sign: string, place: number) =>
+      `($${place}::timestamptz IS NULL OR t.${column} ${sign} $${place}::timestamptz)`;
+    const conditions = [limit(">=", values.length + 1), limit("<", values.length + 2)];
+    if (!isEmpty) conditions.push(this.isNotGiven(at));
+    await session.query(
+      `DELETE FROM ${quoteTable(this.schema, this.table.name)} AS t WHERE ${conditions.join(" AND ")}`,
+      [...values, timeText(since), timeText(until)],
+    );
+  }
+
+  /** SQL that says of the row t that this batch does not give its key; `at` are the key's columns. */
+  private isNotGiven(at: readonly number[]): string {
+    const isGiven = at
+      .map((column) => `s.c${column} = t.${quoteName(this.table.columns[column]?.name ?? "")}`)
+      .join(" AND ");
+    return `NOT EXISTS (SELECT 1 FROM ${this.source(at)} WHERE ${isGiven})`;
   }
 }
 

@@ -100,7 +100,7 @@ export class PostgresTarget implements OpenTarget {
     // Always in one order, as for the rows within a table.
     const inOrder = [...this.outputs].sort((a, b) => (a.table.name < b.table.name ? -1 : 1));
     const due = inOrder.filter(({ name }) => !written.has(name));
-    for (const { name } of due) await this.rows.get(name)?.merge(session, batch.job, batch.ranges);
+    for (const { name } of due) await this.rows.get(name)?.merge(session, batch.job, batch.ranges, batch.covers);
     const counts = new Map(due.map(({ name }) => [name, this.counts.get(name) ?? 0]));
     if (counts.size > 0) await writeRecords(session, settings.schema, batch, counts);
     await session.commit();

@@ -1,12 +1,14 @@
-// `sqlite:` addresses: tables in a file, one transaction a batch.
+// `sqlite:` addresses: tables in a file, one transaction a batch; and tables that are read.
 import { UsageError } from "../../schema/errors";
 import { type Connector } from "../connector";
 import { localPath } from "../local-path";
 import { readLetters } from "./letters";
+import { sqliteSource } from "./source";
 import { SqliteTarget } from "./target";
 
 export const sqlite: Connector = {
   name: "sqlite",
+  source: sqliteSource,
   sink: {
     delivery: "rows replace the row of their key, all outputs in one transaction",
     wants: "update",

@@ -11,6 +11,7 @@ import { prepareBatches, readRecord, writeRecord } from "./batches";
 import { openDatabase, SqliteFailure, type Database } from "./database";
 import { BUSY, explain, LOCKED } from "./failures";
 import { checkTable, compareTable, createNumericView, createTable, OWN_PREFIX, quoteName } from "./shape";
+import { columnOf, Recomputed } from "./recomputed";
 import { Upsert } from "./upsert";
 
 /** SQLite's calls block: between so many rows others get their turn. */
@@ -25,6 +26,7 @@ export class SqliteTarget implements OpenTarget {
   private begun: Promise<void> | null = null;
   private isOpen = true;
   private readonly upserts = new Map<string, Upsert>();
+  private readonly recomputed = new Map<string, Recomputed>();
   private readonly counts = new Map<string, number>();
   /** Outputs whose rows of this batch are there already. */
   private readonly written = new Set<string>();
@@ -68,7 +70,9 @@ export class SqliteTarget implements OpenTarget {
       if (upsert === undefined) throw new Error(`output ${name} was not opened`);
       for (let from = 0; from < rows.length && !this.written.has(name); from += ROWS_WITHOUT_PAUSE) {
         if (from > 0) await setImmediate();
-        upsert.write(rows.length <= ROWS_WITHOUT_PAUSE ? rows : rows.slice(from, from + ROWS_WITHOUT_PAUSE));
+        const some = rows.length <= ROWS_WITHOUT_PAUSE ? rows : rows.slice(from, from + ROWS_WITHOUT_PAUSE);
+        upsert.write(some);
+        this.recomputed.get(name)?.give(some);
       }
       this.counts.set(name, (this.counts.get(name) ?? 0) + rows.length);
       return { written: rows.length };
@@ -80,6 +84,8 @@ export class SqliteTarget implements OpenTarget {
   async commit(): Promise<void> {
     try {
       await (this.begun ??= this.begin());
+      const { covers } = this.batch;
+      if (covers !== undefined) for (const recomputed of this.recomputed.values()) recomputed.finish(covers);
       this.recordBatch();
       this.database.exec("COMMIT");
     } catch (error) {
@@ -122,13 +128,16 @@ export class SqliteTarget implements OpenTarget {
     const shown = shownPath(this.file);
     // From here on nobody else writes: what is decided now holds until the end.
     prepareBatches(database);
-    for (const { name, table } of this.outputs) {
+    for (const [index, { name, table }] of this.outputs.entries()) {
       if (isWritten(this.batch, readRecord(database, this.batch.job, name))) this.written.add(name);
       // Compared again: another program may have made it since this target was opened.
       if (!compareTable(database, table, shown)) createTable(database, table);
       createNumericView(database, table, shown);
       this.upserts.set(name, new Upsert(database, table));
       this.counts.set(name, 0);
+      const by = table.recomputedBy;
+      if (by !== undefined && this.batch.covers !== undefined && !this.written.has(name))
+        this.recomputed.set(name, new Recomputed(database, table, columnOf(table, by), index));
     }
     const byOrigin = this.outputs.filter(({ name, table }) => table.mode === "by-origin" && !this.written.has(name));
     if (byOrigin.length > 0) this.clearRanges(byOrigin.map((output) => output.table));

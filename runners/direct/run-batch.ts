@@ -29,6 +29,9 @@ export interface RunRequest {
 /** Windows without a row that are named; all are counted. */
 const MOST_NAMED = 100;
 
+const laterOf = (a: number | null, b: number | null): number | null =>
+  a === null || b === null ? (a ?? b) : Math.max(a, b);
+
 export async function runBatch(request: RunRequest): Promise<Report & { readonly sample: Sample }> {
   const { pipeline, params, options } = request;
   const started = performance.now();
@@ -42,7 +45,15 @@ export async function runBatch(request: RunRequest): Promise<Report & { readonly
   const tasting = new Tasting();
   const outputs: Output[] = Object.entries(pipeline.outputs).map(([name, { table }]) => ({ name, table }));
   const ranges = Object.values(plan.ranges).flat();
-  const batch = { job, pipeline: pipeline.name, id: plan.batch, ranges, replays: [], turn: null };
+  const batch = {
+    job,
+    pipeline: pipeline.name,
+    id: plan.batch,
+    ranges,
+    replays: [],
+    covers: { since: laterOf(choice.stretch.since, covers.wholeFrom), until: choice.stretch.until },
+    turn: null,
+  };
   const opened = await OpenOutputs.open(outputs, request.outputs, batch, ({ name, table }, rows) =>
     tasting.taste(name, table, rows),
   );

@@ -29,6 +29,9 @@ const FAILED = 1;
 const WRONG_USAGE = 2;
 const INTERRUPTED = 130;
 
+/** What a job has told in its log already, for machines: no other line may be among those. */
+const logged = new WeakSet<Error>();
+
 /** Does what the words say, and answers with the exit code. Never throws: what went wrong is printed. */
 export async function command(args: readonly string[]): Promise<number> {
   quietSdkLogs();
@@ -36,6 +39,7 @@ export async function command(args: readonly string[]): Promise<number> {
     return await obey(args);
   } catch (error) {
     const isTheirs = error instanceof UsageError;
+    if (error instanceof Error && logged.has(error)) return isTheirs ? WRONG_USAGE : FAILED;
     print(`${isTheirs ? "" : "Failed: "}${harmless(messageOf(error))}`);
     if (args.includes("--debug"))
       print(
@@ -182,10 +186,12 @@ async function run(pipeline: Pipeline, said: Said): Promise<number> {
   const stopListening = stopOnSignals(stop);
   const progress = new Progress();
   let runner: string | null = null;
+  let isForMachines = false;
   try {
     readDotEnv();
     const options = readParameters(RunOptions, said, process.env);
     runner = options.runner;
+    isForMachines = options.streaming && options.log === "json";
     const params = readParameters(pipeline.params, said, process.env);
     checkTogether(options);
     const outputs = outputAddresses(pipeline, options.to, params);
@@ -198,8 +204,10 @@ async function run(pipeline: Pipeline, said: Said): Promise<number> {
     const places = Object.fromEntries(
       Object.entries(outputs).map(([name, { scheme, path }]) => [name, `${scheme}:${path}`]),
     );
-    printReport(report, places);
-    printNextSteps(pipeline, places);
+    if (!isForMachines) {
+      printReport(report, places);
+      printNextSteps(pipeline, places);
+    }
     if (said.has("json")) {
       const { sample: _, ...object } = report;
       process.stdout.write(`${JSON.stringify(object)}\n`);
@@ -213,7 +221,7 @@ async function run(pipeline: Pipeline, said: Said): Promise<number> {
       process.stdout.write(`${JSON.stringify(object)}\n`);
     }
     if (!stop.signal.aborted) throw error;
-    print(interruptedWords(said));
+    if (!isForMachines) print(interruptedWords(said));
     return INTERRUPTED;
   } finally {
     stopListening();
@@ -303,6 +311,9 @@ async function runJob(request: JobRequest, progress: Progress) {
   try {
     await observer.listen();
     return await runContinuous({ ...request, onEvent: (event) => observer.tell(event) });
+  } catch (error) {
+    if (options.log === "json" && error instanceof Error) logged.add(error);
+    throw error;
   } finally {
     await observer.close();
   }

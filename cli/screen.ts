@@ -66,9 +66,11 @@ export function printReport(
   const { sample } = report;
   const time =
     report.seconds < 10 ? `${report.seconds.toFixed(2)} s` : formatDuration(Math.round(report.seconds) * 1000);
-  print(
-    `${paint.green("✓")} ${paint.bold(report.pipeline)} done in ${time}, ${records(report.recordsPerSecond, "record")}/s`,
-  );
+  const end =
+    report.state === "done"
+      ? `${paint.green("✓")} ${paint.bold(report.pipeline)} done in`
+      : `${paint.bold(report.pipeline)} stopped after`;
+  print(`${end} ${time}, ${records(report.recordsPerSecond, "record")}/s`);
   print("");
   const lines: [string, string][] = [["read", records(report.read, "record")]];
   if (report.dropped > 0) lines.push(["dropped", records(report.dropped, "record")]);
@@ -118,7 +120,7 @@ export function statusText(status: JobStatus): string {
       "last batch",
       status.lastBatch === 0 ? "none yet" : `${amount(status.lastBatch)}, of ${time(status.lastBatchTime)}`,
     ],
-    ["watermark", time(status.watermark)],
+    ["watermark", status.state === "ended" ? "behind all windows" : time(status.watermark)],
     ["open", records(status.openWindows, "window")],
     ["newest", time(status.newest)],
     [

@@ -5,6 +5,7 @@ import os from "node:os";
 import path from "node:path";
 import { Kafka, logLevel, Partitioners, type Admin, type Message } from "kafkajs";
 import { z } from "zod";
+import { quietSdkLogs, sessions } from "../beam";
 import { freePort } from "../infra/services/ports";
 import { startServices, stopServices } from "../infra/services/services";
 import { parseAddress } from "../io/address";
@@ -13,9 +14,10 @@ import { deadLetters, definePipeline, input, table } from "../pipelines/definiti
 import { RawTrade } from "../pipelines/trades/schemas";
 import { toTrade } from "../pipelines/trades/steps";
 import { runBatch } from "../runners/direct/run-batch";
+import { runContinuous } from "../runners/direct/run-continuous";
 import { RunOptions } from "../runners/run-options";
 import { decimal, timestamp } from "../schema/table";
-import { clean, decode } from "../transforms";
+import { aggregate, clean, count, decode } from "../transforms";
 import { scene, trade } from "./command-scene";
 
 const directory = mkdtempSync(path.join(os.tmpdir(), "beamline-stretch-"));
@@ -36,6 +38,7 @@ let admin: Admin;
 let kafka: Kafka;
 
 beforeAll(async () => {
+  quietSdkLogs();
   port = (await startServices(["kafka"], { directory, ports: { kafka: await freePort() } })).kafka.port;
   kafka = new Kafka({ brokers: [`127.0.0.1:${port}`], logLevel: logLevel.NOTHING });
   admin = kafka.admin();
@@ -84,6 +87,11 @@ async function run(...words: string[]): Promise<Record<string, unknown> & { stde
   expect({ code, stderr }).toMatchObject({ code: 0 });
   return { ...(JSON.parse(stdout) as object), stderr };
 }
+
+const burst = z.object({ symbol: z.string(), window_start: timestamp(), window_end: timestamp(), n: z.int() });
+
+const optionsOf = (flags: Record<string, string>) =>
+  readParameters(RunOptions, new Map(Object.entries(flags).map(([flag, text]) => [flag, [text]])), {});
 
 /** The same numbers below one for the same seed. */
 function numbers(seed: number): () => number {
@@ -150,6 +158,20 @@ describe("windows", () => {
     await run("--from", topic, "--to", "sqlite:data/strict.db", "--disorder", "1s", ...day);
     expect(candles("data/strict.db")).toMatchObject([{ trade_count: 1 }]);
   });
+});
+
+it("a stretch may begin with time itself", async () => {
+  const topic = await topicOf(
+    "epoch",
+    [0, 1, 2].map((n) => message(n, T0 + n * MINUTE)),
+  );
+  // A millisecond before 1970 is what Kafka takes for the end of a log.
+  for (const disorder of ["1ms", "2ms", "1h"]) {
+    const ends = ["--since", "1970-01-01T00:00:00Z", "--until", "1970-01-01T00:01:00Z"];
+    expect(await run("--from", topic, ...ends, "--disorder", disorder)).toMatchObject({ read: 0 });
+    const report = await run("--from", topic, ...ends.slice(0, 2), "--disorder", disorder);
+    expect(report).toMatchObject({ read: 3, outside: 0, written: { candles: 3 } });
+  }
 });
 
 describe("a topic whose beginning was deleted", () => {
@@ -245,11 +267,53 @@ describe("a topic whose beginning was deleted", () => {
     expect(candles()[1]).toMatchObject({ trade_count: 3 });
   });
 
+  it("cuts sessions that a deleted record may have been a part of, in both kinds of runs", async () => {
+    const visits = definePipeline({
+      name: "visits",
+      summary: "Trades in bursts",
+      inputs: { trades: input(RawTrade, { sample: "none" }) },
+      outputs: { bursts: table(burst, { name: "bursts", key: ["symbol", "window_start"] }), dead_letters: deadLetters },
+      params: z.object({}),
+      build({ trades }, { bursts, dead_letters }) {
+        const { good, bad } = trades.apply(clean(decode(RawTrade), toTrade));
+        good
+          .apply(aggregate({ by: ["symbol"], at: "time", window: sessions(30 * SECOND), measures: { n: count() } }))
+          .apply(bursts);
+        bad.apply(dead_letters);
+      },
+    });
+    // Deleted are those before 20 s. Another one of up to 25 s may have been among them, and gone on until 54 s.
+    const topic = await topicOf(
+      "bursts",
+      [0, 10, 20, 54, 200, 210].map((second, id) => message(id, T0 + second * SECOND)),
+    );
+    await deleteBefore("bursts", 0, 2);
+    const request = (flags: Record<string, string>, file: string) => ({
+      pipeline: visits,
+      params: {},
+      options: optionsOf({ disorder: "5s", ...flags }),
+      outputs: { bursts: parseAddress(`sqlite:data/${file}`), dead_letters: parseAddress(`sqlite:data/${file}`) },
+    });
+    const address = parseAddress(topic);
+    const report = await runBatch({ ...request({}, "once.db"), inputs: { trades: { address, as: null } } });
+    expect(report).toMatchObject({ ok: 4, written: { bursts: 1 }, notWhole: { windows: 2 } });
+    await runContinuous({
+      ...request({ streaming: "true", flush: "true" }, "on.db"),
+      inputs: { trades: address },
+    });
+    for (const file of ["once.db", "on.db"])
+      expect(query("SELECT window_start, n FROM bursts", `data/${file}`).map((found) => ({ ...found }))).toEqual([
+        { window_start: iso(T0 + 200 * SECOND), n: 2 },
+      ]);
+  });
+
   it("cuts the windows of other partitions, too, even where it has nothing of the stretch itself", async () => {
     const all = Array.from({ length: 30 }, (_, n) => message(n, T0 + n * 10 * SECOND, { partition: n % 2 }));
     const topic = await topicOf("cut-beside", all, 2);
     // What is left of the second partition begins at 9:33:30.
     await deleteBefore("cut-beside", 1, 10);
+    // The first one lost less, which makes nothing whole.
+    await deleteBefore("cut-beside", 0, 1);
     const stretch = ["--since", minute(0), "--until", minute(2), "--disorder", "5s"];
     expect(await run("--from", topic, ...stretch)).toMatchObject({
       written: { candles: 0 },
@@ -279,7 +343,7 @@ describe("records, where nothing has windows", () => {
     runBatch({
       pipeline: copying,
       params: {},
-      options: readParameters(RunOptions, new Map(Object.entries(flags).map(([flag, text]) => [flag, [text]])), {}),
+      options: optionsOf(flags),
       inputs: { trades: { address: parseAddress(from), as: null } },
       outputs: { trades: parseAddress("sqlite:data/app.db"), dead_letters: parseAddress("sqlite:data/app.db") },
     });

@@ -67,6 +67,7 @@ export class GoOn implements DoFn<Fields, Outputs> {
     if (source !== this.source) {
       this.source = source;
       this.progress = this.kept?.progressOf(source);
+      if (this.progress !== undefined) this.progress.first ??= time;
     }
     const progress = this.progress as Progress;
     if (time > progress.greatest) progress.greatest = time;

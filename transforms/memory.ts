@@ -23,6 +23,8 @@ export interface Kept {
 /** How far the event time of a source came in this batch. */
 export interface Progress {
   greatest: number;
+  /** The time that came first; null before any. */
+  first: number | null;
 }
 
 /** What a row may still do to its window. */

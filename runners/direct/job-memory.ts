@@ -4,9 +4,11 @@ import { createHash } from "node:crypto";
 import { type SourceRecord } from "../../schema/record";
 import { type Accumulation } from "../../transforms/accumulate";
 import { type Plan } from "../../transforms/aggregate-plan";
+import { isWhole, nameOfWindow } from "../../transforms/cut-windows";
 import { IdSet } from "../../transforms/id-set";
 import { type AggregateMemory, type Fate, type Kept, type Memory, type Progress } from "../../transforms/memory";
 import {
+  type Cut,
   type JobState,
   type LastRecord,
   type Position,
@@ -43,7 +45,6 @@ interface BatchView {
   readonly plan: StoredPlan;
   /** Of the batch before: what is late is judged by it. */
   readonly before: number;
-  readonly wholeFrom: number;
 }
 
 export class JobMemory implements Memory {
@@ -65,17 +66,19 @@ export class JobMemory implements Memory {
     return this.view?.plan.kind === "replay";
   }
 
-  /** Windows of this batch that got no row, because the job began in the midst of them. */
-  get partialWindows(): readonly string[] {
+  /** Windows that got no row in this batch, since records of them are missing; behind a gap also those that get none more. */
+  partialWindows(): readonly string[] {
+    const { plan } = this.viewOf();
+    if (plan.lost > 0 && this.options.partialWindows === "skip") {
+      for (const cut of this.cuts())
+        for (const { aggregate, start, end, key } of this.state.openIn(cut))
+          this.partial.add(nameOfWindow(aggregate, start, end, key));
+    }
     return [...this.partial];
   }
 
   startBatch(plan: StoredPlan): void {
-    this.view = {
-      plan,
-      before: this.state.watermark() ?? Number.NEGATIVE_INFINITY,
-      wholeFrom: plan.wholeFrom ?? Number.NEGATIVE_INFINITY,
-    };
+    this.view = { plan, before: this.state.watermark() ?? Number.NEGATIVE_INFINITY };
     this.record = null;
     this.refused = null;
     this.progress.clear();
@@ -164,6 +167,27 @@ export class JobMemory implements Memory {
     return old === null ? reached : Math.max(old, reached);
   }
 
+  /** What is missing, by what is known behind the batch: stretches that touch are one. */
+  cuts(): Cut[] {
+    const { plan } = this.viewOf();
+    const known: Cut[] = [];
+    for (const cut of [...plan.cuts].map((one) => this.shortened(one)).sort((a, b) => least(a) - least(b))) {
+      const last = known[known.length - 1];
+      if (last === undefined || last.source !== cut.source || least(cut) > last.until) known.push(cut);
+      else known[known.length - 1] = { ...last, until: Math.max(last.until, cut.until) };
+    }
+    return known;
+  }
+
+  private shortened(cut: Cut): Cut {
+    const { source } = cut;
+    if (source === null) return cut;
+    // The event time that came first and is the latest counts, where aggregates go by different fields.
+    const firsts = [...this.progress.values()].map((ofField) => ofField.get(source)?.first ?? null);
+    if (firsts.length === 0 || firsts.includes(null)) return cut;
+    return { ...shortenedBy(cut, Math.max(...firsts.map(Number)), this.options.disorder), source: null };
+  }
+
   /** What the batch leaves of its aggregates. */
   stored(): StoredAggregate[] {
     // Nothing is left of the windows of a definition that is no more.
@@ -196,6 +220,14 @@ export function lastRecordOf({ position, timestamp, value, key }: SourceRecord):
   if (key !== null) hash.update("\0").update(key);
   return { position, timestamp, checksum: hash.digest("hex").slice(0, 16) };
 }
+
+const least = ({ from }: Cut): number => from ?? Number.NEGATIVE_INFINITY;
+
+/** What is missing came before the record of this time, and so is later by the disorder, and no more. */
+const shortenedBy = (cut: Cut, first: number, disorder: number): Cut => ({
+  ...cut,
+  until: Math.min(cut.until, first + disorder + 1),
+});
 
 class AggregateInMemory implements AggregateMemory {
   /** By window's start (all windows of an aggregate have one length), then by key. */
@@ -328,9 +360,10 @@ class AggregateInMemory implements AggregateMemory {
 
   progressOf(source: string): Progress {
     // A record that is tried again tells nothing of how far its source is now.
-    if (this.view.plan.kind === "replay") return { greatest: 0 };
+    if (this.view.plan.kind === "replay") return { greatest: 0, first: null };
     let progress = this.progress.get(source);
-    if (progress === undefined) this.progress.set(source, (progress = { greatest: Number.NEGATIVE_INFINITY }));
+    if (progress === undefined)
+      this.progress.set(source, (progress = { greatest: Number.NEGATIVE_INFINITY, first: null }));
     return progress;
   }
 
@@ -356,9 +389,17 @@ class AggregateInMemory implements AggregateMemory {
   }
 
   isWhole(start: number, end: number, key: string): boolean {
-    if (this.options.partialWindows === "write" || start >= this.view.wholeFrom) return true;
-    this.partial.add(`${this.name} ${new Date(start).toISOString()} – ${new Date(end).toISOString()}, ${key}`);
+    if (this.options.partialWindows === "write" || !this.view.plan.cuts.some((cut) => this.reaches(start, end, cut)))
+      return true;
+    this.partial.add(nameOfWindow(this.name, start, end, key));
     return false;
+  }
+
+  private reaches(start: number, end: number, cut: Cut): boolean {
+    if (cut.from !== null && end <= cut.from) return false;
+    const first = cut.source === null ? null : (this.progress.get(cut.source)?.first ?? null);
+    const { until } = first === null ? cut : shortenedBy(cut, first, this.options.disorder);
+    return !isWhole(this.plan.window, start, until);
   }
 
   stored(watermark: number | null): StoredAggregate {

@@ -5,6 +5,9 @@ import { startEndpoints, type Endpoints } from "../observe/endpoints";
 import { type Log } from "../observe/log";
 import { type JobEvent, type JobRequest } from "./run-continuous";
 
+/** All are counted. */
+const MOST_NAMED = 20;
+
 export class JobObserver {
   private readonly metrics: Metrics;
   private readonly readiness: Readiness;
@@ -23,7 +26,13 @@ export class JobObserver {
   async listen(): Promise<void> {
     const { http } = this.request.options;
     if (http === undefined) return;
-    this.endpoints = await startEndpoints({ listen: http, metrics: this.metrics, readiness: this.readiness });
+    try {
+      this.endpoints = await startEndpoints({ listen: http, metrics: this.metrics, readiness: this.readiness });
+    } catch (error) {
+      this.tell({ kind: "failed", error });
+      throw error;
+    }
+    this.log.event("listening", { url: this.endpoints.url });
   }
 
   async close(): Promise<void> {
@@ -37,9 +46,11 @@ export class JobObserver {
       case "started":
         log.event("job started", { version: request.pipeline.version, next_batch: event.batch, epoch: event.epoch });
         break;
-      case "connected":
-        for (const input of Object.keys(request.inputs)) readiness.sources.connected(input);
+      case "connected": {
+        const names = event.what === "sources" ? request.inputs : request.outputs;
+        for (const name of Object.keys(names)) readiness[event.what].connected(name);
         break;
+      }
       case "looked":
         metrics.replace(
           "lag_records",
@@ -54,9 +65,9 @@ export class JobObserver {
       }
       case "committed": {
         const { plan, counts, seconds, watermark, openWindows, lettersWaiting } = event;
-        for (const output of Object.keys(request.outputs)) readiness.sinks.connected(output);
         readiness.batchCommitted();
         metrics.addCounts(counts);
+        metrics.add("records_lost_total", plan.lost);
         metrics.add("batches_total", 1, { result: "committed" });
         metrics.observe("batch_seconds", seconds);
         metrics.set("open_windows", openWindows);
@@ -64,28 +75,44 @@ export class JobObserver {
         metrics.set("watermark_seconds", watermark === null ? null : watermark / 1000);
         metrics.set("watermark_delay_seconds", watermark === null ? null : (Date.now() - watermark) / 1000);
         metrics.set("last_commit_timestamp_seconds", Date.now() / 1000);
-        log.event("batch committed", { batch: plan.batch, ...counts, seconds });
+        log.event("batch committed", {
+          batch: plan.batch,
+          ...counts,
+          seconds,
+          open_windows: openWindows,
+          // Behind --flush there is none that says anything.
+          watermark: plan.kind === "flush" ? null : watermark,
+        });
         break;
       }
-      case "retrying":
-        metrics.add("batches_total", 1, { result: "failed" });
-        metrics.add("retries_total", 1, { what: "batch" });
-        readiness.batchFailed(event.error);
-        log.event("retrying", {
-          what: "batch",
-          attempt: event.attempt,
-          next_in: event.pause / 1000,
-          error: event.error,
-        });
+      case "retrying": {
+        const { what, attempt, error } = event;
+        metrics.add("retries_total", 1, { what });
+        if (what === "batch") {
+          metrics.add("batches_total", 1, { result: "failed" });
+          readiness.batchFailed(error);
+        } else if (what === "source") {
+          readiness.sourcesFailed(error);
+        }
+        log.event("retrying", { what, attempt, next_in: event.pause / 1000, error });
+        break;
+      }
+      case "back":
+        if (event.what === "source") readiness.sourcesAnswered();
+        break;
+      case "new part":
+        log.event("partition new", { input: event.input, source: event.source, from: event.from });
         break;
       case "gap": {
         const { input, source, next, lost } = event;
-        metrics.add("records_lost_total", lost);
         log.event("gap found", { input, source, from: next, to: next + lost, lost });
         break;
       }
       case "partial":
-        log.event("windows not whole", { windows: event.windows.length, first: event.windows[0] ?? "" });
+        log.event("windows not whole", {
+          windows: event.windows.length,
+          named: event.windows.slice(0, MOST_NAMED).join("; "),
+        });
         break;
       case "replayed": {
         const { letters, ok, dead } = event.replayed;

@@ -62,12 +62,6 @@ export class JobSources {
     return this.of(part.input).start(part, at);
   }
 
-  /** The time of the first record that a job which begins at `from` reads; null when nothing says it. */
-  async timeAt(part: SeenPart, from: number): Promise<number | null> {
-    const record = await this.recordAt(part, from);
-    return record?.timestamp ?? null;
-  }
-
   /** Plans to read about `most` records, shared among the parts that have any. */
   async cut(
     parts: readonly SeenPart[],
@@ -149,11 +143,13 @@ export class JobSources {
   }
 }
 
-/** Parts of which records are gone that were not read yet. */
-export function gaps(
-  parts: readonly SeenPart[],
-  next: ReadonlyMap<string, number>,
-): { part: SeenPart; lost: number }[] {
+/** A part of which records are gone that were not read yet. */
+export interface Gap {
+  readonly part: SeenPart;
+  readonly lost: number;
+}
+
+export function gaps(parts: readonly SeenPart[], next: ReadonlyMap<string, number>): Gap[] {
   return parts
     .map((part) => ({ part, lost: part.first - (next.get(idOf(part)) ?? part.first) }))
     .filter(({ lost }) => lost > 0);

@@ -18,6 +18,9 @@ import { packRecord, unpackRecord } from "./packed-record";
 /** Goes up when the file's tables change their meaning. */
 const FORMAT = 1;
 
+/** Set when a job of this name was found to be a new one, or was told to begin anew. */
+export const BEGUN = "begun";
+
 /** The last record that was read of a part: at the next start it must still be the same. */
 export interface LastRecord {
   readonly position: number;
@@ -48,6 +51,18 @@ export interface PlannedPart {
   readonly idle: boolean;
 }
 
+/** A stretch of time of which records are missing: a window that reaches into it is not whole. */
+export interface Cut {
+  /** Null: from the beginning of time. */
+  readonly from: number | null;
+  readonly until: number;
+  /**
+   * Whose records are missing, as long as none came behind them: it may tell that the stretch is shorter, since records
+   * come in order, but for the disorder.
+   */
+  readonly source: string | null;
+}
+
 /** What one batch is to do. Written down before anything is read, so that a crash does the same again. */
 export interface StoredPlan {
   readonly batch: number;
@@ -56,8 +71,8 @@ export interface StoredPlan {
   readonly parts: readonly PlannedPart[];
   /** "flush" closes all windows; "replay" reads dead letters; "migrate" closes all windows by the definition before. */
   readonly kind: "read" | "flush" | "replay" | "migrate";
-  /** Windows that begin before this are not known from their beginning. */
-  readonly wholeFrom: number | null;
+  /** Of all batches so far and of this one. */
+  readonly cuts: readonly Cut[];
   /** Records that were gone before they could be read, and that the job was told to do without. */
   readonly lost: number;
 }
@@ -90,6 +105,7 @@ export interface BatchCommit {
   readonly positions: readonly Position[];
   readonly watermark: number | null;
   readonly aggregates: readonly StoredAggregate[];
+  readonly cuts: readonly Cut[];
   /** What this batch adds to the totals. */
   readonly counts: Totals;
   readonly seconds: number;
@@ -164,7 +180,8 @@ export class JobState {
     try {
       database = openDatabase(file);
       database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000;");
-      database.exec(TABLES);
+      // All of them at once: who looks at the file meanwhile sees a state or none.
+      database.exec(`BEGIN IMMEDIATE; ${TABLES} COMMIT;`);
       const started = begin(database, file);
       return new this(database, lock, file, started.isNew, started.epoch, started.incarnation);
     } catch (error) {
@@ -183,6 +200,8 @@ export class JobState {
           state.run(`DELETE FROM ${table}`);
         // The epoch stays: what an older process still has in hand must not be taken for newer than what comes.
         state.run("DELETE FROM meta WHERE name NOT IN ('format', 'epoch')");
+        // What the other side remembers of the job no longer counts, also when this start comes to nothing.
+        state.setMeta(BEGUN, "anew");
       });
     } finally {
       state.close();
@@ -310,6 +329,10 @@ export class JobState {
     return positionsIn(this.database);
   }
 
+  cuts(): Cut[] {
+    return JSON.parse(this.meta("cuts") ?? "[]") as Cut[];
+  }
+
   totals(): Totals {
     return JSON.parse(this.meta("totals") ?? "{}") as Totals;
   }
@@ -320,6 +343,10 @@ export class JobState {
 
   setMeta(name: string, value: string): void {
     setMetaOf(this.database, name, value);
+  }
+
+  dropMeta(name: string): void {
+    this.run("DELETE FROM meta WHERE name = ?", [name]);
   }
 
   /** Whether anything is stored of a window. */
@@ -376,6 +403,20 @@ export class JobState {
     return row?.["first"] == null ? null : Number(row["first"]);
   }
 
+  /** Open windows that reach into a stretch of time. */
+  openIn({ from, until }: Cut): { aggregate: string; start: number; end: number; key: string }[] {
+    return this.all(
+      "SELECT aggregate, window_start, window_end, key FROM accumulator WHERE closed = 0 AND window_end > ? AND window_start < ? " +
+        "ORDER BY aggregate, window_end, window_start, key",
+      [from ?? Number.MIN_SAFE_INTEGER, until],
+    ).map(({ aggregate, window_start, window_end, key }) => ({
+      aggregate: String(aggregate),
+      start: Number(window_start),
+      end: Number(window_end),
+      key: String(key),
+    }));
+  }
+
   openWindows(): number {
     return Number(this.all("SELECT count(*) AS n FROM accumulator WHERE closed = 0")[0]?.["n"] ?? 0);
   }
@@ -389,7 +430,7 @@ export class JobState {
   }
 
   /** How far the job has come. */
-  protected putPositions({ plan, positions, watermark, counts, seconds, meta = {} }: BatchCommit): void {
+  protected putPositions({ plan, positions, watermark, cuts, counts, seconds, meta = {} }: BatchCommit): void {
     for (const { input, source, next, watermark: own, last } of positions) {
       this.run(
         "INSERT INTO position VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET next = excluded.next, " +
@@ -401,11 +442,11 @@ export class JobState {
     const totals: Record<string, number> = { ...this.totals() };
     for (const [name, by] of Object.entries(counts)) totals[name] = (totals[name] ?? 0) + by;
     this.setMeta("totals", JSON.stringify(totals));
-    if (plan.wholeFrom !== null) this.setMeta("whole from", String(plan.wholeFrom));
+    this.setMeta("cuts", JSON.stringify(cuts));
     this.run("DELETE FROM letter WHERE batch = ?", [plan.batch]);
     if (plan.kind === "flush") this.setMeta("ended", new Date(plan.batchTime).toISOString());
     for (const [name, value] of Object.entries(meta)) this.setMeta(name, value);
-    this.run("DELETE FROM meta WHERE name = 'last error'");
+    this.dropMeta("last error");
     this.run("UPDATE plan SET committed = 1, records = ?, seconds = ? WHERE batch = ?", [
       counts["read"] ?? 0,
       seconds,

@@ -13,6 +13,7 @@ export interface JobStatus {
   readonly lastBatch: number;
   /** When the last batch was planned, in milliseconds. */
   readonly lastBatchTime: number | null;
+  /** Null also behind --flush, which closes windows of all times. */
   readonly watermark: number | null;
   readonly openWindows: number;
   /** Records a second in the last batches. */
@@ -32,13 +33,25 @@ export function jobsIn(directory: string): string[] {
   return readdirSync(directory)
     .filter((file) => file.endsWith(".db"))
     .map((file) => file.slice(0, -".db".length))
+    .filter((job) => isBegun(stateFile(directory, job)))
     .sort();
+}
+
+/** Whether there is more than the file: a process that begins a job makes it a moment before there is anything in it. */
+function isBegun(file: string): boolean {
+  if (!existsSync(file)) return false;
+  const database = openDatabase(file);
+  try {
+    return database.prepare("SELECT 1 FROM sqlite_master WHERE name = 'meta'").all([]).length > 0;
+  } finally {
+    database.close();
+  }
 }
 
 export async function jobStatus(directory: string, job: string): Promise<JobStatus> {
   checkJobName(job);
   const file = stateFile(directory, job);
-  if (!existsSync(file)) {
+  if (!isBegun(file)) {
     const known = jobsIn(directory);
     throw new UsageError(
       `There is no job ${job} in ${directory}${known.length === 0 ? "" : `; there is ${known.join(", ")}`}`,
@@ -62,7 +75,7 @@ export async function jobStatus(directory: string, job: string): Promise<JobStat
       state: meta.has("ended") ? "ended" : isRunning(directory, job) ? "running" : "stopped",
       lastBatch: Number(batch ?? 0),
       lastBatchTime: time == null ? null : Number(time),
-      watermark: watermark === undefined ? null : Number(watermark),
+      watermark: watermark === undefined || meta.has("ended") ? null : Number(watermark),
       openWindows: Number(one("SELECT count(*) AS n FROM accumulator WHERE closed = 0")["n"] ?? 0),
       recordsPerSecond: seconds == null || Number(seconds) === 0 ? null : Math.round(Number(records) / Number(seconds)),
       read: totals["read"] ?? 0,

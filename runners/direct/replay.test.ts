@@ -118,7 +118,7 @@ describe("a repaired record", () => {
     };
     const state = await JobState.open(at("state"), "j");
     state.putLetter({ id: { source: "s", position: 7, step: "x" }, input: "i", record });
-    state.beginReplay({ batch: 1, batchTime: 0, parts: [], kind: "replay", wholeFrom: null, lost: 0 }, 10);
+    state.beginReplay({ batch: 1, batchTime: 0, parts: [], kind: "replay", cuts: [], lost: 0 }, 10);
     expect(state.lettersOf(1)).toEqual([{ id: { source: "s", position: 7, step: "x" }, input: "i", record }]);
     state.close();
   });

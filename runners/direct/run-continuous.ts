@@ -14,8 +14,8 @@ import { type RunOptions } from "../run-options";
 import { buildGraph } from "./build-graph";
 import { checkGraph } from "./check-graph";
 import { JobMemory } from "./job-memory";
-import { gaps, GapError, JobSources, nextOf, partId, rangesOf, type SeenPart } from "./job-sources";
-import { JobState, type BatchCommit, type PlannedPart, type StoredPlan } from "./job-state";
+import { gaps, GapError, JobSources, nextOf, partId, rangesOf, type Gap, type SeenPart } from "./job-sources";
+import { BEGUN, JobState, type BatchCommit, type Cut, type PlannedPart, type StoredPlan } from "./job-state";
 import { letterRanges, LETTERS, originsOf, putLettersAside, readLetters, type LetterChoice } from "./letters";
 import { OpenOutputs } from "./open-outputs";
 import { watchProgress } from "./run-batch";
@@ -42,7 +42,7 @@ export interface JobRequest {
 
 export type JobEvent =
   | { readonly kind: "started"; readonly batch: number; readonly epoch: number }
-  | { readonly kind: "connected" }
+  | { readonly kind: "connected"; readonly what: "sources" | "sinks" }
   | { readonly kind: "looked"; readonly lag: readonly { input: string; source: string; records: number }[] }
   | { readonly kind: "planned"; readonly plan: StoredPlan }
   | {
@@ -54,7 +54,16 @@ export type JobEvent =
       readonly openWindows: number;
       readonly lettersWaiting: number;
     }
-  | { readonly kind: "retrying"; readonly error: Error; readonly attempt: number; readonly pause: number }
+  | {
+      readonly kind: "retrying";
+      readonly what: Waiting;
+      readonly error: Error;
+      readonly attempt: number;
+      readonly pause: number;
+    }
+  /** What was waited for is there again. */
+  | { readonly kind: "back"; readonly what: Waiting }
+  | { readonly kind: "new part"; readonly input: string; readonly source: string; readonly from: number }
   | {
       readonly kind: "gap";
       readonly input: string;
@@ -72,6 +81,9 @@ export type JobEvent =
       readonly seconds: number;
     }
   | { readonly kind: "failed"; readonly error: unknown };
+
+/** What a job waits for when something outside does not answer. */
+export type Waiting = "source" | "sink" | "batch";
 
 /** What came of dead letters that were tried again. */
 export interface Replayed {
@@ -98,8 +110,13 @@ const LONGEST_PAUSE = 30_000;
 
 export async function runContinuous(request: JobRequest): Promise<Report & { readonly sample: Sample }> {
   const job = nameOf(request);
-  if (request.options.reset) await JobState.reset(request.options["state-dir"], job);
-  return withJob(request, (open) => open.run());
+  try {
+    if (request.options.reset) await JobState.reset(request.options["state-dir"], job);
+    return await withJob(request, (open) => open.run());
+  } catch (error) {
+    if (request.signal?.aborted !== true) request.onEvent?.({ kind: "failed", error });
+    throw error;
+  }
 }
 
 /** Tries dead letters of a job again that no other process runs. Without reading on: only a batch that a crash left is run first. */
@@ -117,13 +134,20 @@ async function withJob<T>(request: JobRequest, body: (job: Job) => Promise<T>): 
   let sources: JobSources | undefined;
   try {
     const shape = checkShape(request, state, job);
-    sources = await patiently(request, () => JobSources.open(request.inputs, job));
+    sources = await patiently(request, state, "source", () => JobSources.open(request.inputs, job));
     return await body(new Job(request, job, state, sources, shape));
+  } catch (error) {
+    if (request.signal?.aborted !== true) noteError(state, error);
+    throw error;
   } finally {
     await sources?.close();
     state.close();
   }
 }
+
+/** For whoever asks how the job stands. */
+const noteError = (state: JobState, error: unknown): void =>
+  state.setMeta(LAST_ERROR, `${new Date().toISOString()} ${messageOf(error)}`);
 
 function checkEnded(state: JobState, job: string): void {
   const ended = state.meta("ended");
@@ -143,6 +167,7 @@ interface Shape {
 }
 
 const SOURCE = "source of ";
+const LAST_ERROR = "last error";
 
 function checkShape(request: JobRequest, state: JobState, job: string): Shape {
   const context = contextOf(request, job, "check", Date.now());
@@ -220,19 +245,35 @@ function contextOf({ pipeline, options }: JobRequest, job: string, batch: string
 }
 
 /** Tries again, with growing pauses, what fails because something outside does not answer. */
-async function patiently<T>(request: JobRequest, action: () => Promise<T>): Promise<T> {
+async function patiently<T>(request: JobRequest, state: JobState, what: Waiting, action: () => Promise<T>): Promise<T> {
   const started = performance.now();
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await action();
+      const result = await action();
+      if (attempt > 1) {
+        state.dropMeta(LAST_ERROR);
+        request.onEvent?.({ kind: "back", what });
+      }
+      return result;
     } catch (error) {
       const isOver = performance.now() - started > request.options["give-up-after"];
       if (!(error instanceof UnavailableError) || isOver || request.signal?.aborted === true) throw error;
       const ms = Math.min(LONGEST_PAUSE, 250 * 2 ** (attempt - 1)) * (0.5 + Math.random() / 2);
-      request.onEvent?.({ kind: "retrying", error, attempt, pause: ms });
+      noteError(state, error);
+      request.onEvent?.({ kind: "retrying", what, error, attempt, pause: ms });
       await pause(ms, undefined, { signal: request.signal }).catch(() => undefined);
     }
   }
+}
+
+/** What there is to read, and what the next plan has to write down of it. */
+interface Outlook {
+  readonly parts: readonly SeenPart[];
+  /** Where each of them goes on. */
+  readonly next: ReadonlyMap<string, number>;
+  /** Those that the job has not known. */
+  readonly fresh: readonly SeenPart[];
+  readonly gaps: readonly Gap[];
 }
 
 class Job {
@@ -285,17 +326,25 @@ class Job {
       request.onEvent?.({ kind: "started", batch: this.state.lastBatch() + 1, epoch: this.state.epoch });
       await this.goOn();
     } catch (error) {
-      this.state.setMeta("last error", `${new Date().toISOString()} ${messageOf(error)}`);
-      request.onEvent?.({ kind: "failed", error });
+      // The batch under way took too long: it is left to the next start.
+      if (request.signal?.aborted === true) this.tellEnd(started);
       throw error;
     } finally {
       request.signal?.removeEventListener("abort", endAtOnce);
       stopWatching();
     }
+    return this.tellEnd(started);
+  }
+
+  private tellEnd(started: number): Report & { readonly sample: Sample } {
     const report = this.report((performance.now() - started) / 1000);
     const { batches = 0, read, seconds, state: reason } = report;
-    request.onEvent?.({ kind: "stopped", reason, batches, read, seconds });
+    this.request.onEvent?.({ kind: "stopped", reason, batches, read, seconds });
     return report;
+  }
+
+  private patiently<T>(what: Waiting, action: () => Promise<T>): Promise<T> {
+    return patiently(this.request, this.state, what, action);
   }
 
   /** For whoever asks how far behind the job is, or tries its letters again. */
@@ -340,7 +389,7 @@ class Job {
     this.checkReplay();
     const started = performance.now();
     const place = { pipeline: request.pipeline, job: name, outputs: request.outputs };
-    const { closed, foreign } = await patiently(request, () => putLettersAside(state, place, choice));
+    const { closed, foreign } = await this.patiently("sink", () => putLettersAside(state, place, choice));
     this.replayed = { letters: 0, ok: 0, dropped: 0, dead: 0, closed, foreign };
     while (state.lettersWaiting() > 0 && request.signal?.aborted !== true) {
       const plan = this.draft("replay", []);
@@ -382,13 +431,15 @@ class Job {
     await this.checkStart();
     const pending = state.pending();
     if (pending !== null) await this.runPlan(await this.amended(pending));
+    // That was the end of the job, but for the crash before it.
+    if (pending?.kind === "flush") return;
     if (this.shape.isNew && pending?.kind !== "migrate") await this.migrate();
     // The end of a job with --once: what was there at its start.
     const ends = once || flush ? new Map((await this.look()).map((part) => [partId(part), part.end])) : null;
     while (request.signal?.aborted !== true) {
       await this.answerRequests();
-      const parts = await this.look();
-      const next = await this.nextPositions(parts);
+      const outlook = await this.outlook();
+      const { parts, next } = outlook;
       const limited =
         ends === null
           ? parts
@@ -403,73 +454,103 @@ class Job {
         records: Math.max(0, part.end - (next.get(partId(part)) ?? part.first)),
       }));
       request.onEvent?.({ kind: "looked", lag });
-      if (ends !== null && backlog === 0) break;
-      if (await this.isTooEarly(backlog)) continue;
+      // Where the job begins, and what it does without, is kept at once, also when there is nothing to read.
+      const isNews = outlook.gaps.length > 0 || (state.lastBatch() === 0 && startOf(request.options) !== "earliest");
+      if (ends !== null && backlog === 0 && !isNews) break;
+      if (!isNews && (await this.isTooEarly(backlog))) continue;
       const planned = await this.sources.cut(limited, next, request.options["max-batch"], request.options.idle);
-      if (backlog === 0 && !this.wouldClose(planned)) continue;
-      await this.runPlan(await this.plan("read", planned));
+      if (backlog === 0 && !isNews && !this.wouldClose(planned)) continue;
+      await this.runPlan(await this.plan("read", planned, outlook));
     }
     if (flush && request.signal?.aborted !== true) await this.runPlan(await this.plan("flush", []));
   }
 
   private look(): Promise<SeenPart[]> {
-    return patiently(this.request, () => this.sources.look());
+    return this.patiently("source", () => this.sources.look());
   }
 
-  /** At the start: is the state there, and are the sources the same as before? */
+  /** At the start: is the state there, are the sources the same as before, and can the outputs be written? */
   private async checkStart(): Promise<void> {
     const { state, sources, request } = this;
-    if (state.lastBatch() === 0 && state.pending() === null && !request.options.reset) {
-      const input = await patiently(request, () => sources.whoKnowsJob());
+    const isKnown = state.meta(BEGUN) !== null || state.lastBatch() > 0 || state.pending() !== null;
+    if (!isKnown) {
+      const input = await this.patiently("source", () => sources.whoKnowsJob());
       if (input !== null)
         throw new UsageError(
           `The job ${this.name} has read ${input} before, but its state is missing from ${state.file}: bring it back, or begin anew with --reset or another --job`,
         );
     }
+    state.setMeta(BEGUN, "yes");
     const parts = await this.look();
-    await patiently(request, () => sources.verify(parts, state.positions()));
-    request.onEvent?.({ kind: "connected" });
+    await this.patiently("source", () => sources.verify(parts, state.positions()));
+    request.onEvent?.({ kind: "connected", what: "sources" });
+    await this.patiently("sink", () => this.checkOutputs());
+    request.onEvent?.({ kind: "connected", what: "sinks" });
+    state.dropMeta(LAST_ERROR);
   }
 
-  /** Where each part goes on; for a part that is new, where it begins. Ends the job at a gap, or does without what is gone. */
-  private async nextPositions(parts: readonly SeenPart[]): Promise<Map<string, number>> {
-    const { state, request } = this;
-    const next = nextOf(state.positions());
-    const isFirstPlan = state.lastBatch() === 0;
-    for (const part of parts) {
-      if (next.has(partId(part))) continue;
-      const position = isFirstPlan
-        ? await patiently(request, () => this.sources.start(part, startOf(request.options)))
-        : part.first;
-      next.set(partId(part), position);
-      // What came before it belongs to windows that are then not whole.
-      if (!isFirstPlan || position === 0 || part.end <= position) continue;
-      const { since } = request.options;
-      if (since !== undefined) this.noteWholeFrom(Date.parse(since));
-      // Where it begins with a time, all that was left out is older than that; where the log begins later, some is gone.
-      if (since === undefined || position === part.first) await this.noteCut(part, position);
+  /** Opens the outputs and lets go of them: what is wrong with one is told now, and not when the first record comes. */
+  private async checkOutputs(): Promise<void> {
+    const { state, request, name } = this;
+    const turn = { number: state.lastBatch() + 1, epoch: state.epoch };
+    const batch = { job: name, pipeline: request.pipeline.name, id: `${state.incarnation}-check`, turn };
+    const opened = await OpenOutputs.open(
+      this.outputs,
+      request.outputs,
+      { ...batch, ranges: [], replays: [] },
+      () => {},
+    );
+    await opened.abort();
+  }
+
+  /** Looks at the sources. Ends the job at a gap, unless it is told to do without what is gone. Changes nothing. */
+  private async outlook(): Promise<Outlook> {
+    const { state, sources, request } = this;
+    const parts = await this.look();
+    const positions = state.positions();
+    const next = nextOf(positions);
+    // Made anew while the job runs, a source could soon have as many records again.
+    if (parts.some((part) => part.end < (next.get(partId(part)) ?? 0)))
+      await this.patiently("source", () => sources.verify(parts, positions));
+    const fresh = parts.filter((part) => !next.has(partId(part)));
+    for (const part of fresh) {
+      const begin = () => sources.start(part, startOf(request.options));
+      next.set(partId(part), state.lastBatch() === 0 ? await this.patiently("source", begin) : part.first);
     }
-    for (const { part, lost } of gaps(parts, next)) {
+    const found = gaps(parts, next);
+    for (const { part, lost } of found) {
       if (request.options["on-gap"] === "fail") throw gapError(part, lost);
       next.set(partId(part), part.first);
-      this.lost += lost;
-      request.onEvent?.({ kind: "gap", input: part.input, source: part.source, next: part.first - lost, lost });
-      await this.noteCut(part, part.first);
     }
-    return next;
+    return { parts, next, fresh, gaps: found };
   }
 
-  private lost = 0;
-  private wholeFrom: number | null = null;
-
-  /** What lay before a part's first record is gone: that one may be older than it by the disorder, and no more. */
-  private async noteCut(part: SeenPart, position: number): Promise<void> {
-    const time = await this.sources.timeAt(part, position);
-    if (time !== null) this.noteWholeFrom(time + this.request.options.disorder + 1);
+  /** What is missing because of where a job begins. */
+  private cutsOfStart({ fresh, next }: Outlook, now: number): Cut[] {
+    const { since } = this.request.options;
+    if (this.state.lastBatch() > 0) return [];
+    return fresh.flatMap((part): Cut[] => {
+      const position = next.get(partId(part)) ?? 0;
+      if (position === 0) return [];
+      const gone: Cut = { from: null, until: now, source: part.source };
+      if (since === undefined) return [gone];
+      // Where it begins with a time, all that was left out is older than that; where the log begins later, some is gone.
+      const older: Cut = { from: null, until: Date.parse(since), source: null };
+      return position === part.first ? [older, gone] : [older];
+    });
   }
 
-  private noteWholeFrom(time: number): void {
-    this.wholeFrom = Math.max(this.wholeFrom ?? Number.NEGATIVE_INFINITY, time);
+  /** What is missing because it is gone: nothing of before the watermark, as far as the disorder is right. */
+  private cutsOfGaps(found: readonly Gap[], now: number): Cut[] {
+    const watermarks = new Map(this.state.positions().map((position) => [partId(position), position.watermark]));
+    return found.map(({ part }) => ({ from: watermarks.get(partId(part)) ?? null, until: now, source: part.source }));
+  }
+
+  private tellGaps(found: readonly Gap[]): void {
+    for (const { part, lost } of found) {
+      const { input, source, first } = part;
+      this.request.onEvent?.({ kind: "gap", input, source, next: first - lost, lost });
+    }
   }
 
   /** A plan that a crash left, without the records that are gone by now, if the job is told to do without. */
@@ -481,24 +562,20 @@ class Job {
     const amended = [...plan.parts];
     for (const { part, lost } of found) {
       if (this.request.options["on-gap"] === "fail") throw gapError(part, lost);
-      this.lost += lost;
-      this.request.onEvent?.({ kind: "gap", input: part.input, source: part.source, next: part.first - lost, lost });
-      await this.noteCut(part, part.first);
       const at = amended.findIndex((planned) => partId(planned) === partId(part));
       const old = amended[at] as PlannedPart;
       const to = Math.max(old.to, part.first);
       const range = old.range === null || part.first >= old.to ? null : { ...old.range, from: part.first };
       amended[at] = { ...old, from: part.first, to, range };
     }
-    const whole = Math.max(plan.wholeFrom ?? Number.NEGATIVE_INFINITY, this.wholeFrom ?? Number.NEGATIVE_INFINITY);
     const durable = {
       ...plan,
       parts: amended,
-      lost: plan.lost + this.lost,
-      wholeFrom: Number.isFinite(whole) ? whole : null,
+      lost: plan.lost + lostIn(found),
+      cuts: [...plan.cuts, ...this.cutsOfGaps(found, latestTime(plan))],
     };
-    this.lost = 0;
     this.state.amend(durable);
+    this.tellGaps(found);
     return durable;
   }
 
@@ -529,37 +606,45 @@ class Job {
     });
   }
 
-  private async plan(kind: StoredPlan["kind"], parts: readonly PlannedPart[]): Promise<StoredPlan> {
-    const plan = this.draft(kind, parts);
+  private async plan(
+    kind: StoredPlan["kind"],
+    parts: readonly PlannedPart[],
+    outlook: Outlook | null = null,
+  ): Promise<StoredPlan> {
+    const isFirst = this.state.lastBatch() === 0;
+    const plan = this.draft(kind, parts, outlook);
     this.state.begin(plan);
+    if (!isFirst) {
+      for (const { input, source, first } of outlook?.fresh ?? [])
+        this.request.onEvent?.({ kind: "new part", input, source, from: first });
+    }
+    this.tellGaps(outlook?.gaps ?? []);
     this.request.onEvent?.({ kind: "planned", plan });
     return plan;
   }
 
-  private draft(kind: StoredPlan["kind"], parts: readonly PlannedPart[]): StoredPlan {
+  private draft(kind: StoredPlan["kind"], parts: readonly PlannedPart[], outlook: Outlook | null = null): StoredPlan {
     const { state } = this;
     const { options } = this.request;
-    const stored = state.meta("whole from");
-    const whole = Math.max(
-      stored === null ? Number.NEGATIVE_INFINITY : Number(stored),
-      this.wholeFrom ?? Number.NEGATIVE_INFINITY,
-    );
-    const plan: StoredPlan = {
+    const batchTime = options["batch-time"] === undefined ? Date.now() : Date.parse(options["batch-time"]);
+    const now = latestTime({ batchTime });
+    this.lastPlanned = performance.now();
+    return {
       batch: state.lastBatch() + 1,
-      batchTime: options["batch-time"] === undefined ? Date.now() : Date.parse(options["batch-time"]),
+      batchTime,
       parts,
       kind,
-      wholeFrom: Number.isFinite(whole) ? whole : null,
-      lost: this.lost,
+      cuts: [
+        ...state.cuts(),
+        ...(outlook === null ? [] : [...this.cutsOfStart(outlook, now), ...this.cutsOfGaps(outlook.gaps, now)]),
+      ],
+      lost: lostIn(outlook?.gaps ?? []),
     };
-    this.lost = 0;
-    this.lastPlanned = performance.now();
-    return plan;
   }
 
   private async runPlan(plan: StoredPlan): Promise<void> {
     await this.request.onPoint?.("planned");
-    await patiently(this.request, () => this.tryPlan(plan));
+    await this.patiently("batch", () => this.tryPlan(plan));
     await this.sources.committed(plan.parts);
   }
 
@@ -605,6 +690,7 @@ class Job {
         positions: memory.positions(),
         watermark: memory.watermark(),
         aggregates: memory.stored(),
+        cuts: memory.cuts(),
         counts: { ...of, lost: plan.lost },
         seconds,
         ...(plan.kind === "migrate" ? { meta: this.metaOfMigration() } : {}),
@@ -612,9 +698,11 @@ class Job {
       this.isCommitting = true;
       const toTargets = () => opened.commit(async () => request.onPoint?.("target committed"));
       await (request.commitInOrder ?? inOrder)(toTargets, () => state.commit(commit));
+      const partial = memory.partialWindows();
       if (plan.kind === "migrate") memory.forget();
       else memory.settle();
       this.note(plan, counts, seconds);
+      if (partial.length > 0) request.onEvent?.({ kind: "partial", windows: partial });
     } catch (error) {
       memory.forget();
       await opened.abort();
@@ -627,9 +715,10 @@ class Job {
 
   private metaOfMigration(): Record<string, string> {
     const { parts, aggregates } = this.shape;
+    const end = this.state.lastWindowEnd();
     // A window of the new definition is whole when nothing of it has been read before.
-    const from = Math.max(Number(this.state.meta("whole from") ?? 0), this.state.lastWindowEnd() ?? 0);
-    return { ...metaOfShape(parts, aggregates), "whole from": String(from) };
+    const cuts = end === null ? [] : [{ from: null, until: end, source: null }];
+    return { ...metaOfShape(parts, aggregates), cuts: JSON.stringify([...this.state.cuts(), ...cuts]) };
   }
 
   private note(plan: StoredPlan, counts: Counts, seconds: number): void {
@@ -653,8 +742,6 @@ class Job {
     const watermark = this.state.watermark();
     const lettersWaiting = this.state.totals()["dead"] ?? 0;
     this.request.onEvent?.({ kind: "committed", plan, counts, seconds, watermark, openWindows, lettersWaiting });
-    if (this.memory.partialWindows.length > 0)
-      this.request.onEvent?.({ kind: "partial", windows: this.memory.partialWindows });
   }
 
   private report(seconds: number): Report & { readonly sample: Sample } {
@@ -691,6 +778,11 @@ async function inOrder(targets: () => Promise<void>, state: () => void): Promise
 function startOf({ "start-at": startAt, since }: RunOptions): StartAt {
   return since === undefined ? startAt : { since: Date.parse(since) };
 }
+
+const lostIn = (found: readonly Gap[]): number => found.reduce((sum, { lost }) => sum + lost, 0);
+
+/** No record that was there when the plan was made is later, whatever time the plan is told to take for now. */
+const latestTime = ({ batchTime }: Pick<StoredPlan, "batchTime">): number => Math.max(batchTime, Date.now());
 
 const gapError = ({ source, first }: SeenPart, lost: number) =>
   new GapError(

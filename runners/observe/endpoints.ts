@@ -11,7 +11,7 @@ import { sentenceOf } from "./safe-text";
 export const ENDPOINTS = {
   "/ping": "200 `pong`, as soon as the job's process listens",
   "/ready":
-    "200 when every source and sink was reached and the last batch did not fail, else 503; a JSON object says what is missing, or the last batch's error",
+    "200 when every source and sink was reached, the sources answer and the last batch did not fail, else 503; a JSON object says what is missing, or the last error",
   "/metrics": "the metrics below, in Prometheus' text form",
 } as const;
 

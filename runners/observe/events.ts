@@ -35,6 +35,12 @@ export const EVENTS = {
     help: "The job begins, or goes on where it stopped",
     fields: { version: "text", next_batch: "number", epoch: "number?", inputs: "text?", outputs: "text?" },
   },
+  listening: {
+    level: "info",
+    people: "all",
+    help: "Where /ping, /ready and /metrics are",
+    fields: { url: "text" },
+  },
   "checkpoint verified": {
     level: "info",
     people: "all",
@@ -111,8 +117,8 @@ export const EVENTS = {
   "windows not whole": {
     level: "warn",
     people: "all",
-    help: "Windows that began before the job did get no row; --partial-windows=write writes them",
-    fields: { windows: "count", first: "text" },
+    help: "Windows of which records are missing, since they lie before the job's beginning or are gone, get no row, or none more; --partial-windows=write writes them",
+    fields: { windows: "count", named: "text" },
   },
   "job stopped": {
     level: "info",

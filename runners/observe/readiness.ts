@@ -1,4 +1,4 @@
-// Whether a job can do its work: its sources and sinks were reached, and the last batch did not fail.
+// Whether a job can do its work: its sources and sinks were reached, its sources answer, and the last batch did not fail.
 import { sentenceOf } from "./safe-text";
 
 /** What must be connected before the job is ready, by name. */
@@ -33,6 +33,7 @@ export class Readiness {
   readonly sources: Connections;
   readonly sinks: Connections;
   private error: string | null = null;
+  private sourceError: string | null = null;
 
   constructor(names: { readonly sources: Iterable<string>; readonly sinks: Iterable<string> }) {
     this.sources = new Connections(names.sources);
@@ -48,9 +49,19 @@ export class Readiness {
     this.error = null;
   }
 
+  /** From here until the sources were looked at again the job is not ready. */
+  sourcesFailed(error: unknown): void {
+    this.sourceError = sentenceOf(error);
+  }
+
+  sourcesAnswered(): void {
+    this.sourceError = null;
+  }
+
   state(): ReadinessState {
     const missing = { sources: this.sources.missing, sinks: this.sinks.missing };
-    const ready = missing.sources.length === 0 && missing.sinks.length === 0 && this.error === null;
-    return { ready, missing, error: this.error };
+    const error = this.error ?? this.sourceError;
+    const ready = missing.sources.length === 0 && missing.sinks.length === 0 && error === null;
+    return { ready, missing, error };
   }
 }

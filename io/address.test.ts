@@ -11,6 +11,9 @@ describe("an address", () => {
     ["file:part-?.ndjson", "file", "part-?.ndjson", {}],
     ["file:part-?.txt?format=csv", "file", "part-?.txt", { format: "csv" }],
     ["kafka://host:9092/trades?group=a&from=start", "kafka", "//host:9092/trades", { group: "a", from: "start" }],
+    ["https://h/x?symbol=A&limit=5", "https", "//h/x?symbol=A&limit=5", {}],
+    ["https://h/x?a=b#every=30s&items=a.b", "https", "//h/x?a=b", { every: "30s", items: "a.b" }],
+    ["ws://h/a@trade#send=%7B%22a%22:1%7D#", "ws", "//h/a@trade", { send: '{"a":1}#' }],
     ["stdout:", "stdout", "", {}],
     ["file:", "file", "", {}],
     ["sqlite:a\nb", "sqlite", "a\nb", {}],
@@ -49,7 +52,9 @@ describe("the registry", () => {
     expect(() => connectorOf(parseAddress("sqlit:x"))).toThrow(
       "“sqlit:” is not a known kind of address; did you mean “sqlite:”?",
     );
-    expect(() => connectorOf(parseAddress("ftp-server:x"))).toThrow(/known are file: kafka: postgres: sqlite: stdin: stdout:/);
+    expect(() => connectorOf(parseAddress("ftp-server:x"))).toThrow(
+      /known are file: http: https: kafka: postgres: sqlite: stdin: stdout:/,
+    );
   });
 
   it.each(["constructor:x", "toString:x", "hasOwnProperty:x"])("is not fooled by %s", (uri) => {

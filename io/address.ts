@@ -1,9 +1,12 @@
 // Connector URIs: `file:data/*.ndjson`, `sqlite:data/app.db`, `stdout:`. Written by people, so mistakes get an answer.
+// Options stand behind a question mark. A web address has one of its own, which is for its server, and its options stand
+// behind a `#`: that part of a URL no server ever sees.
 import { distance } from "fastest-levenshtein";
 import { UsageError } from "../schema/errors";
 import { type Address } from "./connector";
 
 const FORM = /^([a-z][a-z0-9+.-]*):(.*)$/is;
+const OF_THE_WEB = ["http", "https", "ws", "wss"];
 
 /** Takes a connector URI apart. */
 export function parseAddress(uri: string): Address {
@@ -14,12 +17,18 @@ export function parseAddress(uri: string): Address {
   }
   const [, name = "", rest = ""] = match;
   const scheme = name.toLowerCase();
+  if (OF_THE_WEB.includes(scheme)) {
+    const [path = ""] = rest.split("#", 1);
+    return { scheme, path, options: optionsOf(rest.slice(path.length + 1)) };
+  }
   const mark = rest.lastIndexOf("?");
   // A question mark is also a glob's sign for one character; options have the form name=value.
   const query = mark < 0 ? "" : rest.slice(mark + 1);
   if (!/^[a-z][\w-]*=/.test(query)) return { scheme, path: rest, options: {} };
-  return { scheme, path: rest.slice(0, mark), options: Object.fromEntries(new URLSearchParams(query)) };
+  return { scheme, path: rest.slice(0, mark), options: optionsOf(query) };
 }
+
+const optionsOf = (text: string): Record<string, string> => Object.fromEntries(new URLSearchParams(text));
 
 /** The word of `known` that `word` was probably meant to be, if any is near enough. */
 export function nearest(word: string, known: readonly string[]): string | null {

@@ -4,7 +4,10 @@
 import { type Range, type SourceRecord } from "../schema/record";
 import { type Row, type Table } from "../schema/table";
 
-/** A connector URI taken apart: `scheme:rest`. Options come after a question mark: `file:out.csv?header=false`. */
+/**
+ * A connector URI taken apart: `scheme:rest`. Options come after a question mark: `file:out.csv?header=false`; those of a
+ * web address after a `#`: `https://host/path?for=the-server#every=30s`.
+ */
 export interface Address {
   readonly scheme: string;
   /** All behind the scheme and before the options: a path, `//host:port/topic`, … */
@@ -33,8 +36,38 @@ export interface SourceConnector {
   read(range: Range, signal?: AbortSignal): AsyncIterable<SourceRecord[]>;
   /** Opens a source that goes on, for a job. Absent where a source has an end. */
   follow?(address: Address, job: string): Promise<Followed>;
-  /** The records of a source that gives each of them once and never again; they go through an inbox. */
-  flow?(address: Address, signal: AbortSignal): AsyncIterable<readonly SourceRecord[]>;
+  /**
+   * The records of a source that gives each of them once and never again; they go through an inbox. It ends when the
+   * signal says so, with all that it has taken in.
+   */
+  flow?(address: Address, signal: AbortSignal, talk?: FlowTalk): AsyncIterable<readonly SourceRecord[]>;
+}
+
+/** What passes between a flow and whoever takes its records, beside the records. */
+export interface FlowTalk {
+  /** Told what happens that people or counters should know of. */
+  readonly tell?: (news: FlowNews) => void;
+  /**
+   * Told, before records are given, a short text to be kept together with them: it says how far the source has got with
+   * these records. The newest one takes the place of those before.
+   */
+  readonly note?: (text: string) => void;
+  /** What was noted last, in an earlier start too: what came in the meantime can be asked for. */
+  readonly noted?: string | null;
+}
+
+/**
+ * What happens to a flow: a request or connection failed and is made again (`retry`); the server asked for a pause
+ * (`wait`); a connection was made anew (`reconnect`); records that were missed came from the source's history
+ * (`filled`), or will not come any more (`lost`); something came that is not what was to be expected (`garbage`: it is
+ * given on where it has content); there is more than was asked for (`left`).
+ */
+export interface FlowNews {
+  readonly kind: "retry" | "wait" | "reconnect" | "filled" | "lost" | "garbage" | "left";
+  /** How many records, requests or connections it is about. */
+  readonly count: number;
+  /** One sentence for people, without secrets. */
+  readonly text: string;
 }
 
 /** One part of a source that grows at its end: a partition, a file. */
@@ -104,8 +137,7 @@ export interface LetterId {
 
 /** What a place says of a dead letter: it lies there, or it is there no more. */
 export type LetterNews =
-  | { readonly kind: "letter"; readonly row: Row }
-  | { readonly kind: "gone"; readonly id: LetterId };
+  { readonly kind: "letter"; readonly row: Row } | { readonly kind: "gone"; readonly id: LetterId };
 
 export interface WriteResult {
   readonly written: number;

@@ -3,6 +3,7 @@ import { UsageError } from "../schema/errors";
 import { nearest } from "./address";
 import { type Address, type Connector, type SinkConnector, type SourceConnector } from "./connector";
 import type * as File from "./file/file";
+import type * as Http from "./http/http";
 import type * as Kafka from "./kafka/kafka";
 import type * as Postgres from "./postgres/postgres";
 import type * as Sqlite from "./sqlite/sqlite";
@@ -12,6 +13,8 @@ import type * as Stdout from "./stdout/stdout";
 /* eslint-disable @typescript-eslint/no-require-imports -- connectors load lazily, and synchronously so that jest can too */
 const connectors: Record<string, () => Connector> = {
   file: () => (require("./file/file") as typeof File).file,
+  http: () => (require("./http/http") as typeof Http).http,
+  https: () => (require("./http/http") as typeof Http).http,
   kafka: () => (require("./kafka/kafka") as typeof Kafka).kafka,
   postgres: () => (require("./postgres/postgres") as typeof Postgres).postgres,
   sqlite: () => (require("./sqlite/sqlite") as typeof Sqlite).sqlite,

@@ -1,0 +1,25 @@
+// `http:` and `https:` addresses: a URL that is asked once, so many times, or without end.
+import { parseAddress } from "../address";
+import { type Connector, type SourceConnector } from "../connector";
+import { accessOf } from "../web-access";
+import { rangeOf } from "../web-url";
+import { polledOf } from "./options";
+import { poll } from "./poll";
+
+const httpSource: SourceConnector = {
+  /** One range: its requests follow each other at their pace, and each knows of the one before. */
+  async plan(address) {
+    accessOf();
+    return [rangeOf(address, polledOf(address).shown)];
+  },
+  async *read({ detail, from }, signal) {
+    const polled = polledOf(parseAddress(String(detail["uri"])));
+    yield* poll(polled, { access: accessOf(), signal, isBounded: true, from });
+    signal?.throwIfAborted();
+  },
+  async *flow(address, signal, { tell } = {}) {
+    yield* poll(polledOf(address), { access: accessOf(), signal, tell, isBounded: false });
+  },
+};
+
+export const http: Connector = { name: "http", source: httpSource };

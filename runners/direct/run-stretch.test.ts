@@ -250,7 +250,7 @@ describe("the command", () => {
     [["--since", "2026-01-05T09:32:00Z", "--until", "2026-01-05T09:32:00Z"], "nothing lies between them"],
     [["--since", "2026-01-05T09:32:01Z"], "take 2026-01-05T09:32:00Z or 2026-01-05T09:33:00Z"],
     [["--since", "2026-01-05T09:32:00Z", "--window", "5m"], "take 2026-01-05T09:30:00Z or 2026-01-05T09:35:00Z"],
-    [["--until", "2026-01-05T09:32:00Z", "--streaming"], "--until says where a run ends, but one with --streaming goes on"], // prettier-ignore
+    [["--until", "2026-01-05T09:32:00Z", "--streaming", "--once"], "--until says where a run ends, but one with --streaming goes on"], // prettier-ignore
     [["--until", "yesterday"], "--until yesterday: it must be a time in UTC, such as 2026-01-05T09:30:00Z"],
   ])("refuses %j in one sentence, and writes nothing", async (words, sentence) => {
     const { code, stderr } = await beamline("--from", "sample:", ...words);

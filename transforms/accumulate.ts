@@ -1,6 +1,7 @@
 // How measures add up. Measures share bases (vwap and a quote volume are made of one sum of products), each field of a
 // row is parsed once, and what travels is plain JSON that merges in any order to the same result.
 import { divide, formatDecimal, type Decimal } from "../schema/decimal";
+import { type Id } from "./id-set";
 import {
   CountOfState,
   CountState,
@@ -22,6 +23,23 @@ import { toUnits } from "./units";
 /** The accumulators of one window and key, as they travel. */
 export type FrozenGroup = readonly Frozen[];
 
+/** What is kept of the rows of one window and key. */
+export interface Contents {
+  /** Takes in what was kept elsewhere. Answers how many of its rows turn out to be here already; sums cannot tell any. */
+  merge(frozen: FrozenGroup): number;
+  freeze(): FrozenGroup;
+  /** How much it keeps: sums take the place of one row. */
+  readonly size: number;
+}
+
+/** How rows become contents, and those the measured columns of a row. */
+export interface Accumulating<C extends Contents> {
+  create(): C;
+  /** Answers whether the row counts, or is one that is here already. */
+  add(contents: C, row: Fields, time: number, id: Id | null): boolean;
+  results(frozen: FrozenGroup): Record<string, unknown>;
+}
+
 /** One thing that is accumulated: it knows only its own state. */
 interface Base {
   create(): State;
@@ -30,7 +48,7 @@ interface Base {
 type Finish = (frozen: FrozenGroup) => unknown;
 
 /** The bases that some measures need, and how their results are made. */
-export class Accumulation {
+export class Accumulation implements Accumulating<Group> {
   private readonly bases: Base[] = [];
   private readonly baseIds = new Map<string, number>();
   private readonly quantities: QuantityField[] = [];
@@ -114,8 +132,8 @@ export class Accumulation {
     return new Group(this.bases.map((base) => base.create()));
   }
 
-  /** Adds a row to a group. */
-  add(group: Group, row: Fields, time: number, id: string | number | null): void {
+  /** Adds a row to a group: each counts. */
+  add(group: Group, row: Fields, time: number, id: Id | null): true {
     const { parsed, quantities } = this;
     // A row that lies in several windows is parsed once.
     if (parsed.row !== row) {
@@ -128,6 +146,7 @@ export class Accumulation {
       }
     }
     group.add(parsed);
+    return true;
   }
 
   /** The measured columns of a group. */
@@ -137,15 +156,18 @@ export class Accumulation {
 }
 
 /** The accumulators of one window and key. */
-export class Group {
+export class Group implements Contents {
+  readonly size = 1;
+
   constructor(private readonly states: readonly State[]) {}
 
   add(row: ParsedRow): void {
     for (const state of this.states) state.add(row);
   }
 
-  merge(frozen: FrozenGroup): void {
+  merge(frozen: FrozenGroup): number {
     this.states.forEach((state, at) => state.merge(frozen[at] ?? null));
+    return 0;
   }
 
   freeze(): FrozenGroup {

@@ -3,7 +3,7 @@ import { type KV, type Windowing } from "../beam";
 import { type FrozenGroup } from "./accumulate";
 import { type Id } from "./id-set";
 import { type Fields } from "./measure-states";
-import { type Measures } from "./measures";
+import { type Measure, type Measures } from "./measures";
 
 export interface Plan {
   readonly by: readonly string[];
@@ -17,6 +17,12 @@ export interface Plan {
 /** What is grouped: accumulators or, where duplicates are yet to be found, the measured fields of the rows themselves. */
 export type Part = { readonly frozen: FrozenGroup } | { readonly rows: readonly Candidate[] };
 export type Candidate = readonly [id: Id | null, time: number, row: Fields];
+
+/** The fields that are measured, each once. */
+export const measuredFields = (measures: Measures): string[] => [
+  ...new Set(Object.values(measures).flatMap((measure: Measure) => measure.fields)),
+];
+
 type Keyed = KV<string, Part>;
 export type PartOutputs = { parts: Keyed; late: Fields };
 

@@ -287,6 +287,21 @@ describe("a stream", () => {
     expect(counters["to aggregate"]).toBe(5);
   });
 
+  it.each([
+    ["a window", fixed(MINUTE), "grouped"],
+    ["sessions that become one", sessions(5000), "in order"],
+  ] as const)("counts every row once where panes have them again: %s", async (_name, window, duplicates) => {
+    const pipeline = new TestPipeline({ duplicates });
+    const stream = new TestStream<Row>()
+      .add(row("a", T0, 1), row("a", T0 + 8000, 1))
+      .advanceWatermarkTo(T0 + MINUTE)
+      .add(row("a", T0 + 4000, 2))
+      .advanceWatermarkTo(T0 + MINUTE + 1);
+    const rows = pipeline.stream(stream).apply(aggregate({ ...byKey, window, lateness: MINUTE, unique: "id" }));
+    pipeline.expect(rows).satisfies((panes) => expect(panes.at(-1)).toMatchObject({ n: 2 }));
+    expect(await pipeline.run()).toMatchObject({ "to aggregate": 3, aggregated: 2, duplicate: 1 });
+  });
+
   it("loses nothing when the watermark jumps over a window and its lateness", async () => {
     const pipeline = new TestPipeline();
     const stream = new TestStream<Row>()

@@ -15,13 +15,13 @@ import {
   type Windowing,
 } from "../beam";
 import { AddUp } from "./add-up";
-import { MAX_HELD, type PartOutputs, type Plan } from "./aggregate-plan";
+import { MAX_HELD, measuredFields, type PartOutputs, type Plan } from "./aggregate-plan";
 import { noteAggregate } from "./aggregates-of";
 import { GoOn } from "./go-on";
 import { Gather } from "./gather";
 import { type Id } from "./id-set";
 import { type Fields } from "./measure-states";
-import { type Measure, type Measures, type NeededBy, type ResultOf } from "./measures";
+import { type Measures, type NeededBy, type ResultOf } from "./measures";
 import { ToRow } from "./to-row";
 
 type Primitive = string | number | boolean | null;
@@ -82,11 +82,10 @@ export function aggregate<
     if (context.goesOn) return input.apply(perElement("go on", new GoOn(name, plan))).rows;
     // Sessions join after the fact, so only the whole session can tell what is a duplicate in it.
     const grouped = unique !== null && (window.kind === "sessions" || context.duplicates === "grouped");
-    const fields = [...new Set(Object.values(measures).flatMap((measure: Measure) => measure.fields))];
     const { batch, covers = ALL_WINDOWS } = context;
     const { wholeFrom } = covers;
     const partial: DoFn<Fields, PartOutputs> = grouped
-      ? new Gather(plan, MAX_HELD, fields, covers)
+      ? new Gather(plan, MAX_HELD, measuredFields(measures), covers)
       : new AddUp(plan, MAX_HELD, covers);
     const cut = wholeFrom === null ? null : { aggregate: name, batch, wholeFrom };
     const shapes = { parts: keyedInto(window, lateness) };

@@ -47,7 +47,7 @@ export class Gather implements DoFn<Fields, PartOutputs> {
     const candidate: Candidate = [
       unique === null ? null : ((row[unique] ?? null) as Id | null),
       time,
-      Object.fromEntries(this.fields.map((field) => [field, row[field]])),
+      Object.fromEntries(this.fields.map((field) => [field, row[field] ?? null])),
     ];
     const { since, until } = this.covers;
     for (const bounds of assign(window, time)) {

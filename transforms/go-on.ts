@@ -1,10 +1,11 @@
 // The aggregate of a job that goes on: rows are added to what earlier batches left, and each window that changed gives
 // its full row again. One DoFn in place of adding up, grouping and making rows: the memory is what groups.
 import { alignDown, assign, register, type Count, type DoFn, type Emitters } from "../beam";
-import { Accumulation } from "./accumulate";
+import { Accumulation, type Accumulating, type Contents } from "./accumulate";
 import { keyOf, timeOf, valuesOf, type Plan } from "./aggregate-plan";
 import { IdSet, type Id } from "./id-set";
 import { type Fields } from "./measure-states";
+import { KeepRows } from "./unique-rows";
 import { currentMemory, type AggregateMemory, type Fate, type Kept, type Memory, type Progress } from "./memory";
 
 type Outputs = { rows: Fields; late: Fields };
@@ -13,7 +14,7 @@ export class GoOn implements DoFn<Fields, Outputs> {
   readonly outputs = ["rows", "late"] as const;
   /** The plan of this batch. */
   private current?: Plan;
-  private accumulation?: Accumulation;
+  private accumulating?: Accumulating<Contents>;
   private count?: Count;
   private memory?: Memory;
   private kept?: AggregateMemory;
@@ -35,8 +36,10 @@ export class GoOn implements DoFn<Fields, Outputs> {
     this.count = count;
     this.memory = memory;
     this.current = memory.planBefore(this.name) ?? this.plan;
-    this.accumulation = new Accumulation(this.current.measures);
-    this.kept = memory.aggregate(this.name, this.current, this.accumulation);
+    const { measures, unique, window } = this.current;
+    this.accumulating =
+      unique !== null && window.kind === "sessions" ? new KeepRows(measures) : new Accumulation(measures);
+    this.kept = memory.aggregate(this.name, this.current, this.accumulating);
     this.came = this.aggregated = this.duplicates = this.late = 0;
   }
 
@@ -114,9 +117,10 @@ export class GoOn implements DoFn<Fields, Outputs> {
       }
       (kept.fresh ??= new IdSet()).add(id);
     }
+    // Also by a row that is in its session already: the session may reach as far as that one now.
     kept.changed = true;
-    this.aggregated += 1;
-    this.accumulation?.add(kept.group, row, time, id);
+    if (this.accumulating?.add(kept.contents, row, time, id) === true) this.aggregated += 1;
+    else this.duplicates += 1;
   }
 
   finishBundle(emit: Emitters<Outputs>): void {
@@ -131,12 +135,12 @@ export class GoOn implements DoFn<Fields, Outputs> {
       this.send(kept, "on time", emit);
     }
     this.count?.("to aggregate", this.came);
-    this.count?.("aggregated", this.aggregated);
-    this.count?.("duplicate", this.duplicates);
+    this.count?.("aggregated", this.aggregated - memory.foundAgain);
+    this.count?.("duplicate", this.duplicates + memory.foundAgain);
     this.count?.("late", this.late);
   }
 
-  private send({ start, end, key, group }: Kept, pane: "early" | "on time", emit: Emitters<Outputs>): void {
+  private send({ start, end, key, contents }: Kept, pane: "early" | "on time", emit: Emitters<Outputs>): void {
     if (this.kept?.isWhole(start, end, key) !== true) return;
     const keys = valuesOf(key);
     const { by } = this.current as Plan;
@@ -144,7 +148,7 @@ export class GoOn implements DoFn<Fields, Outputs> {
       window_start: start,
       window_end: end,
       ...Object.fromEntries(by.map((field, at) => [field, keys[at]])),
-      ...(this.accumulation as Accumulation).results(group.freeze()),
+      ...this.accumulating?.results(contents.freeze()),
     };
     emit.rows(row, { start, end, pane });
   }

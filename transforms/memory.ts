@@ -2,7 +2,7 @@
 // with the batch; while a batch runs, aggregates find it here.
 import { AsyncLocalStorage } from "node:async_hooks";
 import { type SourceRecord } from "../schema/record";
-import { type Accumulation, type Group } from "./accumulate";
+import { type Accumulating, type Contents } from "./accumulate";
 import { type Plan } from "./aggregate-plan";
 import { type IdSet } from "./id-set";
 
@@ -11,8 +11,8 @@ export interface Kept {
   readonly start: number;
   readonly end: number;
   readonly key: string;
-  readonly group: Group;
-  /** Ids that were counted; null where nothing says which rows are the same. */
+  readonly contents: Contents;
+  /** Ids that were counted; null where nothing says which rows are the same, or where the contents know. */
   readonly ids: IdSet | null;
   /** Those of them that this batch added. */
   fresh: IdSet | null;
@@ -36,6 +36,8 @@ export interface AggregateMemory {
   find(start: number, end: number, key: string): Kept;
   /** The session that [start, end) belongs to, joined with every other one of the key that it bridges. */
   session(start: number, end: number, key: string): Kept;
+  /** How many rows that had counted turned out to be the same as others, when this batch joined their sessions. */
+  readonly foundAgain: number;
   progressOf(source: string): Progress;
   /** What this batch changed, when all its rows were seen. */
   changed(): Iterable<Kept>;
@@ -54,7 +56,7 @@ export interface Memory {
   readonly replays: boolean;
   /** The definition that an aggregate had before, in the batch that closes its windows by that one; else null. */
   planBefore(name: string): Plan | null;
-  aggregate(name: string, plan: Plan, accumulation: Accumulation): AggregateMemory;
+  aggregate(name: string, plan: Plan, accumulating: Accumulating<Contents>): AggregateMemory;
 }
 
 const memories = new AsyncLocalStorage<Memory>();

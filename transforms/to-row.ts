@@ -1,11 +1,10 @@
 // The second half of an aggregate: from the parts of a key and window to its row.
-import { canonicalJson, register, type Count, type DoFn, type Emitters, type KV, type Place } from "../beam";
+import { register, type Bounds, type Count, type DoFn, type Emitters, type KV, type Place } from "../beam";
 import { Accumulation, type Group } from "./accumulate";
-import { valuesOf, type Candidate, type Part, type Plan } from "./aggregate-plan";
+import { measuredFields, valuesOf, type Candidate, type Part, type Plan } from "./aggregate-plan";
 import { isWhole, nameOfWindow, tellOfCut } from "./cut-windows";
-import { type Id } from "./id-set";
 import { type Fields } from "./measure-states";
-import { compareIds, compareTexts } from "./order";
+import { UniqueRows } from "./unique-rows";
 
 /** Where a source begins later than its records did, so that windows are cut. */
 export interface Cut {
@@ -19,6 +18,7 @@ export class ToRow implements DoFn<KV<string, readonly Part[]>, { rows: Fields }
   readonly outputs = ["rows"] as const;
   private accumulation?: Accumulation;
   private count?: Count;
+  private panes?: Panes;
 
   constructor(
     readonly plan: Plan,
@@ -28,6 +28,7 @@ export class ToRow implements DoFn<KV<string, readonly Part[]>, { rows: Fields }
   startBundle(count: Count): void {
     this.accumulation = new Accumulation(this.plan.measures);
     this.count = count;
+    this.panes = new Panes();
   }
 
   process(
@@ -42,8 +43,15 @@ export class ToRow implements DoFn<KV<string, readonly Part[]>, { rows: Fields }
       if ("frozen" in part) group.merge(part.frozen);
       else for (const candidate of part.rows) candidates.push(candidate);
     }
-    if (candidates.length > 0) this.addUnique(candidates, group);
-    const { start, end } = place();
+    const { start, end, pane } = place();
+    if (candidates.length > 0) {
+      const distinct = this.addUnique(candidates, group);
+      const counted = { aggregated: distinct, duplicate: candidates.length - distinct };
+      const { aggregated, duplicate } =
+        pane === "only" ? counted : (this.panes as Panes).newIn(key, start, end, counted);
+      this.count?.("aggregated", aggregated);
+      this.count?.("duplicate", duplicate);
+    }
     if (this.cut !== null && !isWhole(this.plan.window, start, this.cut.wholeFrom)) {
       this.count?.("not whole", 1);
       tellOfCut(this.cut.batch, nameOfWindow(this.cut.aggregate, start, end, key));
@@ -58,27 +66,34 @@ export class ToRow implements DoFn<KV<string, readonly Part[]>, { rows: Fields }
     });
   }
 
-  /** Of rows with one id the first by (time, content) counts: the same one in whatever order they came. */
-  private addUnique(candidates: Candidate[], group: Group): void {
-    const texts = new Map<Candidate, string>();
-    const textOf = (candidate: Candidate) => {
-      let text = texts.get(candidate);
-      if (text === undefined) texts.set(candidate, (text = canonicalJson(candidate[2])));
-      return text;
+  /** Answers how many rows are left when each id counts once. */
+  private addUnique(candidates: readonly Candidate[], group: Group): number {
+    const rows = new UniqueRows(measuredFields(this.plan.measures));
+    for (const candidate of candidates) rows.add(candidate);
+    rows.addTo(group, this.accumulation as Accumulation);
+    return rows.size;
+  }
+}
+
+interface Counted {
+  readonly aggregated: number;
+  readonly duplicate: number;
+}
+
+/** What earlier panes have counted: a later one has all rows of its window again, and of every session that it took in. */
+class Panes {
+  private readonly byKey = new Map<string, (Bounds & Counted)[]>();
+
+  /** What of the rows in a pane was not counted before. */
+  newIn(key: string, start: number, end: number, { aggregated, duplicate }: Counted): Counted {
+    const ofKey = this.byKey.get(key) ?? [];
+    const isIn = (pane: Bounds) => pane.start >= start && pane.end <= end;
+    const before = ofKey.filter(isIn);
+    this.byKey.set(key, [...ofKey.filter((pane) => !isIn(pane)), { start, end, aggregated, duplicate }]);
+    return {
+      aggregated: before.reduce((rest, pane) => rest - pane.aggregated, aggregated),
+      duplicate: before.reduce((rest, pane) => rest - pane.duplicate, duplicate),
     };
-    candidates.sort((a, b) => compareIds(a[0], b[0]) || a[1] - b[1] || compareTexts(textOf(a), textOf(b)));
-    let duplicates = 0;
-    let previous: Id | null = null;
-    for (const [id, time, row] of candidates) {
-      if (id !== null && id === previous) {
-        duplicates += 1;
-        continue;
-      }
-      previous = id;
-      this.accumulation?.add(group, row, time, id);
-    }
-    this.count?.("aggregated", candidates.length - duplicates);
-    this.count?.("duplicate", duplicates);
   }
 }
 

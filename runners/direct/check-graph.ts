@@ -36,10 +36,6 @@ export function checkGraph(graph: Graph, context: RunContext, uncleaned: readonl
   const twice = names.find((name, at) => names.indexOf(name) < at);
   if (twice !== undefined)
     refuse(twice, "is there twice: give each aggregate a name of its own, under which its state is kept");
-  for (const { name, plan } of known) {
-    if (plan.window.kind === "sessions" && plan.unique !== null)
-      refuse(name, "has sessions with “unique”, which only a bounded run can tell apart");
-  }
   const [input] = uncleaned;
   if (known.length > 0 && input !== undefined)
     refuse(input, "is an input that is aggregated but not cleaned, so that nobody knows how far its time is");

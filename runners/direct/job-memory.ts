@@ -2,7 +2,7 @@
 // state. When a batch fails, what it did here is forgotten, and the next try takes up what was committed.
 import { createHash } from "node:crypto";
 import { type SourceRecord } from "../../schema/record";
-import { type Accumulation } from "../../transforms/accumulate";
+import { type Accumulating, type Contents, type FrozenGroup } from "../../transforms/accumulate";
 import { type Plan } from "../../transforms/aggregate-plan";
 import { isWhole, nameOfWindow } from "../../transforms/cut-windows";
 import { IdSet } from "../../transforms/id-set";
@@ -27,7 +27,7 @@ export interface MemoryOptions {
   readonly partialWindows: "skip" | "write";
 }
 
-/** Groups in this process beyond which all are let go of after a batch: the state has them. */
+/** Groups, and rows of sessions, in this process beyond which all are let go of after a batch: the state has them. */
 const MOST_CACHED = 500_000;
 
 /** Later than any window's end. */
@@ -92,12 +92,12 @@ export class JobMemory implements Memory {
     if (last !== undefined) this.lastRecords.set(source, last);
   }
 
-  aggregate(name: string, plan: Plan, accumulation: Accumulation): AggregateMemory {
+  aggregate(name: string, plan: Plan, accumulating: Accumulating<Contents>): AggregateMemory {
     const { view } = this;
     if (view === null) throw new Error("No batch is under way");
     let aggregate = this.aggregates.get(name);
     if (aggregate === undefined) {
-      aggregate = new AggregateInMemory(name, plan, this.state, this.options, accumulation);
+      aggregate = new AggregateInMemory(name, plan, this.state, this.options, accumulating);
       this.aggregates.set(name, aggregate);
     }
     let progress = this.progress.get(plan.at);
@@ -238,6 +238,7 @@ class AggregateInMemory implements AggregateMemory {
   private changes: Kept[] = [];
   private gone: { start: number; end: number; key: string }[] = [];
   private cached = 0;
+  foundAgain = 0;
   private forgotten: number | null = null;
   private view!: BatchView;
   private progress!: Map<string, Progress>;
@@ -249,7 +250,7 @@ class AggregateInMemory implements AggregateMemory {
     private readonly plan: Plan,
     private readonly state: JobState,
     private readonly options: MemoryOptions,
-    private readonly accumulation: Accumulation,
+    private readonly accumulating: Accumulating<Contents>,
   ) {}
 
   startBatch(view: BatchView, progress: Map<string, Progress>, watermark: () => number, partial: Set<string>): void {
@@ -259,6 +260,7 @@ class AggregateInMemory implements AggregateMemory {
     this.partial = partial;
     this.changes = [];
     this.gone = [];
+    this.foundAgain = 0;
     this.forgotten = null;
   }
 
@@ -299,15 +301,15 @@ class AggregateInMemory implements AggregateMemory {
 
   private load(start: number, end: number, key: string): Kept {
     const frozen = this.partlyStored.has(start) ? this.state.group(this.name, start, end, key) : null;
-    const group = this.accumulation.create();
-    if (frozen !== null) group.merge(frozen);
+    const contents = this.accumulating.create();
+    if (frozen !== null) contents.merge(frozen);
     const ids =
       this.plan.unique === null
         ? null
         : frozen === null
           ? new IdSet()
           : IdSet.of(this.state.ids(this.name, start, end, key));
-    return { start, end, key, group, ids, fresh: null, changed: false };
+    return { start, end, key, contents, ids, fresh: null, changed: false };
   }
 
   session(start: number, end: number, key: string): Kept {
@@ -326,7 +328,7 @@ class AggregateInMemory implements AggregateMemory {
         start,
         end,
         key,
-        group: this.accumulation.create(),
+        contents: this.accumulating.create(),
         ids: null,
         fresh: null,
         changed: false,
@@ -338,7 +340,7 @@ class AggregateInMemory implements AggregateMemory {
       return made;
     }
     for (const other of others) {
-      first.group.merge(other.group.freeze());
+      this.foundAgain += first.contents.merge(other.contents.freeze());
       if (other.stored !== null) this.gone.push({ ...other.stored, key });
       this.candidates.delete(other);
       other.changed = false;
@@ -350,12 +352,12 @@ class AggregateInMemory implements AggregateMemory {
     return first;
   }
 
-  private sessionOf(stored: { start: number; end: number; key: string; frozen: readonly unknown[] }): Session {
-    const group = this.accumulation.create();
-    group.merge(stored.frozen as never);
+  private sessionOf(stored: { start: number; end: number; key: string; frozen: FrozenGroup }): Session {
+    const contents = this.accumulating.create();
+    contents.merge(stored.frozen);
     const { start, end, key } = stored;
     this.cached += 1;
-    return { start, end, key, group, ids: null, fresh: null, changed: false, stored: { start, end } };
+    return { start, end, key, contents, ids: null, fresh: null, changed: false, stored: { start, end } };
   }
 
   progressOf(source: string): Progress {
@@ -406,11 +408,11 @@ class AggregateInMemory implements AggregateMemory {
     const groups: StoredGroup[] = [];
     const gone = [...this.gone];
     for (const kept of this.changed()) {
-      const { start, end, key, group, fresh } = kept;
+      const { start, end, key, contents, fresh } = kept;
       const { stored } = kept as Partial<Session>;
       // A session that grew has another place.
       if (stored != null && (stored.start !== start || stored.end !== end)) gone.push({ ...stored, key });
-      groups.push({ start, end, key, frozen: group.freeze(), freshIds: fresh === null ? null : fresh.freeze() });
+      groups.push({ start, end, key, frozen: contents.freeze(), freshIds: fresh === null ? null : fresh.freeze() });
     }
     return {
       aggregate: this.name,
@@ -432,13 +434,6 @@ class AggregateInMemory implements AggregateMemory {
     this.gone = [];
     this.candidates.clear();
     const closed = watermark - this.plan.lateness;
-    if (this.cached > MOST_CACHED) {
-      this.windows.clear();
-      this.sessions.clear();
-      this.partlyStored.clear();
-      this.cached = 0;
-      return;
-    }
     for (const [start, window] of this.windows) {
       const [any] = window.values();
       if (any !== undefined && any.end > closed) continue;
@@ -446,11 +441,19 @@ class AggregateInMemory implements AggregateMemory {
       this.windows.delete(start);
       this.partlyStored.delete(start);
     }
+    let rows = 0;
     for (const [key, ofKey] of this.sessions) {
       const open = ofKey.filter((session) => session.end > closed);
       this.cached -= ofKey.length - open.length;
       if (open.length === 0) this.sessions.delete(key);
       else if (open.length < ofKey.length) this.sessions.set(key, open);
+      for (const { contents } of open) rows += contents.size - 1;
+    }
+    if (this.cached + rows > MOST_CACHED) {
+      this.windows.clear();
+      this.sessions.clear();
+      this.partlyStored.clear();
+      this.cached = 0;
     }
   }
 }

@@ -56,6 +56,10 @@ test("inputs are read from where they usually are, unless something else is said
 test("live: is where the system has it, by the parameters; only where the pipeline says where that is", () => {
   expect(from("left=live:")).toMatchObject({ left: { address: { scheme: "kafka", path: "//h/left" }, as: null } });
   expect(to("rows=live:")).toMatchObject({ rows: "kafka://h/rows" });
+  const live = ({ broker }: { broker: string }) => `sqlite:${broker}.db`;
+  const withPlace = { ...pipeline, outputs: { letters: { ...deadLetters, live } } };
+  expect(outputAddresses(withPlace, ["live:"], { broker: "h" })["letters"]).toMatchObject({ path: "h.db" });
+  expect(outputAddresses(withPlace, ["stdout:"], { broker: "h" })["letters"]).toMatchObject({ scheme: "file" });
   expect(() => from("live:")).toThrow("the input right of two-by-two has no live place; give it an address");
   expect(() => to("live:")).toThrow("the output more of two-by-two has no live place");
 });

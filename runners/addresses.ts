@@ -75,7 +75,8 @@ export function outputAddresses(pipeline: Pipeline, to: readonly string[], param
   const rest = chosen.rest ?? DEFAULT_STORE;
   return Object.fromEntries(
     Object.entries(pipeline.outputs).map(([name, { table, live = null }]) => {
-      const uri = chosen.named.get(name) ?? (table.mode === "by-origin" ? besideRows(rest, name) : rest);
+      const hasOwnPlace = table.mode === "upsert" || (live !== null && parseAddress(rest).scheme === LIVE);
+      const uri = chosen.named.get(name) ?? (hasOwnPlace ? rest : besideRows(rest, name));
       return [name, addressOf(pipeline, "output", name, uri, live, params)];
     }),
   );

@@ -14,7 +14,8 @@ export const tickerIngest = definePipeline({
   inputs: {
     ticker: input(RawTicker, {
       sample: path.join(__dirname, "sample/ticker.ndjson"),
-      live: ({ api_url, every }: { api_url: string; every: number }) => `${api_url}#every=${formatDuration(every)}`,
+      live: ({ api_url, every }: { api_url: string; every: number }) =>
+        `${api_url}#every=${formatDuration(every)}&variable=API_URL`,
     }),
   },
   outputs: {

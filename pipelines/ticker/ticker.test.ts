@@ -133,7 +133,7 @@ test("live: is the exchange, the broker and the database, by environment or flag
     brokers: "b:1",
     topic: "t",
   });
-  expect(tickerIngest.inputs["ticker"]?.live?.(ingest as never)).toBe("https://h/t?symbol=X#every=1m");
+  expect(tickerIngest.inputs["ticker"]?.live?.(ingest as never)).toBe("https://h/t?symbol=X#every=1m&variable=API_URL");
   expect(outputAddresses(tickerIngest, ["ticker=live:"], ingest)["ticker"]).toMatchObject({ path: "//b:1/t" });
   const clean = tickerClean.params.parse({ brokers: "b:1", topic: "t" });
   expect(inputAddresses(tickerClean, ["live:"], clean)["ticker"]?.address).toMatchObject({ scheme: "kafka" });

@@ -40,7 +40,7 @@ test("trades-aggregate makes the same candles of it", async () => {
 test("--from live: and --to live: are the exchange and the broker, by the parameters", () => {
   const params = tradesIngest.params.parse({ symbols: "btcusdt,ETHUSDT", stream_url: "wss://h:1", topic: "t" });
   expect(tradesIngest.inputs["trades"]?.live?.(params as never)).toBe(
-    "wss://h:1/stream?streams=btcusdt@trade/ethusdt@trade",
+    "wss://h:1/stream?streams=btcusdt@trade/ethusdt@trade#protocol=binance&variable=BINANCE_STREAM_URL",
   );
   const outputs = outputAddresses(tradesIngest, ["live:"], params);
   expect(outputs["trades"]).toEqual(parseAddress("kafka://localhost:29092/t"));

@@ -57,5 +57,5 @@ function streamsUrl({ symbols, stream_url }: Params): string {
     .toLowerCase()
     .split(",")
     .map((symbol) => `${symbol}@trade`);
-  return `${stream_url}/stream?streams=${streams.join("/")}`;
+  return `${stream_url}/stream?streams=${streams.join("/")}#protocol=binance&variable=BINANCE_STREAM_URL`;
 }

@@ -48,7 +48,9 @@ export const RunOptions = z.object({
   once: z
     .boolean()
     .default(false)
-    .describe("with --streaming: ends when all is read that was there at the start; open windows wait in the state"),
+    .describe(
+      "with --streaming: ends when all is read that was there at the start, and what is given only once, to its end; open windows wait in the state",
+    ),
   flush: z
     .boolean()
     .default(false)
@@ -88,6 +90,18 @@ export const RunOptions = z.object({
       "whether windows are written of which the source has only the end or, with --streaming, a new job knows only that",
     ),
   "state-dir": z.string().min(1).default("data/state").describe("with --streaming: where jobs keep their state"),
+  "inbox-records": z
+    .int()
+    .positive()
+    .default(1_000_000)
+    .describe(
+      "with --streaming: records, of a source that gives each only once, that wait at most until they are read",
+    ),
+  "inbox-bytes": z
+    .int()
+    .positive()
+    .default(268_435_456)
+    .describe("with --streaming: bytes that such records take on disk at most"),
   "give-up-after": duration()
     .default(300_000)
     .describe("with --streaming: how long a server that does not answer is tried again"),

@@ -122,6 +122,21 @@ describe("an inbox", () => {
     expect(lookInto(file())).toEqual([{ source: "s", first: 5, end: 5 }]);
   });
 
+  it("keeps what is noted with records: when all of them are there, and the newest", async () => {
+    let inbox = open({ records: 2 });
+    expect(inbox.noted()).toBe(null);
+    await inbox.append(numbered(0, 1), undefined, "one");
+    const appending = inbox.append(numbered(1, 4), undefined, "four");
+    expect(await isDone(appending)).toBe(false);
+    expect(inbox.noted()).toBe("one");
+    inbox.trim("s", 2);
+    await appending;
+    expect(inbox.noted()).toBe("four");
+    await inbox.append([], undefined, "later");
+    close(inbox);
+    expect((inbox = open()).noted()).toBe("later");
+  });
+
   it("refuses a file of a later version, and one that is none", () => {
     const later = openDatabase(file());
     later.exec("PRAGMA user_version = 99");
@@ -138,7 +153,10 @@ describe("an inbox", () => {
     await inbox.append(numbered(0, 2));
     const other = openDatabase(file());
     other.exec("CREATE TRIGGER no BEFORE INSERT ON record WHEN NEW.number = 4 BEGIN SELECT raise(ABORT, 'no'); END");
-    await expect(inbox.append(numbered(2, 6))).rejects.toThrow(/the inbox .* could not be written: no/);
+    await expect(inbox.append(numbered(2, 6), undefined, "six")).rejects.toThrow(
+      /the inbox .* could not be written: no/,
+    );
+    expect(inbox.noted()).toBe(null);
     other.exec("DROP TRIGGER no");
     other.close();
     await inbox.append([record("next")]);
@@ -166,17 +184,28 @@ describe("a full inbox", () => {
     expect(told).toEqual([{ records: 4, bytes: expect.any(Number) as number }]);
   });
 
-  it("says so again after it was half empty", async () => {
+  it("says so again only when it was not full for a minute", async () => {
     let told = 0;
-    const inbox = open({ records: 4 }, () => (told += 1));
-    for (let round = 1; round <= 3; round += 1) {
-      const appending = inbox.append(numbered(0, 5));
-      await isDone(appending);
-      expect(told).toBe(round);
-      const end = inbox.look()[0]?.end ?? 0;
-      inbox.trim("s", end);
-      await appending;
-      inbox.trim("s", end + 1);
+    let now = 1_000_000;
+    jest.spyOn(performance, "now").mockImplementation(() => now);
+    try {
+      const inbox = open({ records: 4 }, () => (told += 1));
+      const toldAfter = [];
+      for (const later of [0, 59_000, 59_000, 61_000]) {
+        now += later;
+        const end = inbox.look()[0]?.end ?? 0;
+        const appending = inbox.append(numbered(0, 5));
+        await isDone(appending);
+        // It counts from when there was room again.
+        now += 100_000;
+        inbox.trim("s", end + 4);
+        await appending;
+        inbox.trim("s", end + 5);
+        toldAfter.push(told);
+      }
+      expect(toldAfter).toEqual([1, 1, 1, 2]);
+    } finally {
+      jest.restoreAllMocks();
     }
   });
 

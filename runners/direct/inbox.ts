@@ -19,6 +19,9 @@ export interface Amount {
 /** Goes up when the file's tables change their meaning. */
 const FORMAT = 1;
 
+/** Full again is news when it was not full for so long, in milliseconds: a source that is faster than the job fills it always. */
+const NEWS_AFTER = 60_000;
+
 /** What is read in one go holds no more, so that a range of any length takes little memory. */
 const RECORDS_OF_A_PAGE = 512;
 const BYTES_OF_A_PAGE = 4 * 1024 * 1024;
@@ -29,6 +32,7 @@ const TABLES = `
     part INTEGER NOT NULL, number INTEGER NOT NULL, bytes INTEGER NOT NULL, record TEXT NOT NULL,
     PRIMARY KEY (part, number)
   ) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS note (one INTEGER PRIMARY KEY CHECK (one = 1), text TEXT NOT NULL);
 `;
 
 /** The records of one source: their numbers follow each other, also over a restart, and when none is here any more. */
@@ -43,8 +47,7 @@ export class Inbox {
   private readonly statements = new Map<string, Statement>();
   private held: Amount = { records: 0, bytes: 0 };
   private onRoom: (() => void) | null = null;
-  /** Whether it was told that it is full, and has not been half empty since. */
-  private isTold = false;
+  private lastFull = Number.NEGATIVE_INFINITY;
 
   private constructor(
     private readonly database: Database,
@@ -83,19 +86,27 @@ export class Inbox {
     return [...this.parts].map(([source, { first, next }]) => ({ source, first, end: next }));
   }
 
+  /** What was noted last together with records; null before the first note. */
+  noted(): string | null {
+    const [row] = this.all("SELECT text FROM note");
+    return row === undefined ? null : String(row["text"]);
+  }
+
   /**
    * Makes records durable, and waits until there is room for them. When the signal says that the job ends, they come in
-   * without: they are given only once.
+   * without: they are given only once. A note about them is there when all of them are.
    */
-  async append(records: readonly SourceRecord[], signal?: AbortSignal): Promise<void> {
+  async append(records: readonly SourceRecord[], signal?: AbortSignal, note: string | null = null): Promise<void> {
     const packed = records.map((record) => ({ source: record.source, text: packRecord(record) }));
     const entries = packed.map(({ source, text }) => ({ source, text, bytes: Buffer.byteLength(text) }));
-    for (let from = 0; from < entries.length;) {
+    let from = 0;
+    while (from < entries.length) {
       const to = signal?.aborted === true ? entries.length : this.fitting(entries, from);
       if (to === from) await this.room(signal);
-      else this.put(entries.slice(from, to));
+      else this.put(entries.slice(from, to), to === entries.length ? note : null);
       from = to;
     }
+    if (from === 0 && note !== null) this.put([], note);
   }
 
   /** The records of a stretch of a source, some at a time. */
@@ -136,7 +147,6 @@ export class Inbox {
         this.holds(-Number(gone?.["records"]), -Number(gone?.["bytes"]));
       };
     });
-    if (this.held.records * 2 <= this.bounds.records && this.held.bytes * 2 <= this.bounds.bytes) this.isTold = false;
     this.onRoom?.();
   }
 
@@ -157,8 +167,7 @@ export class Inbox {
   }
 
   private async room(signal: AbortSignal | undefined): Promise<void> {
-    if (!this.isTold) this.onFull(this.held);
-    this.isTold = true;
+    if (performance.now() - this.lastFull > NEWS_AFTER) this.onFull(this.held);
     await new Promise<void>((resolve) => {
       const goOn = () => {
         signal?.removeEventListener("abort", goOn);
@@ -168,10 +177,14 @@ export class Inbox {
       this.onRoom = goOn;
       signal?.addEventListener("abort", goOn);
     });
+    this.lastFull = performance.now();
   }
 
   /** One transaction: all of them are durable when it returns, or none is. */
-  private put(entries: readonly { readonly source: string; readonly text: string; readonly bytes: number }[]): void {
+  private put(
+    entries: readonly { readonly source: string; readonly text: string; readonly bytes: number }[],
+    note: string | null,
+  ): void {
     const grown = new Map<string, InboxPart>();
     this.together(() => {
       let sum = 0;
@@ -183,6 +196,7 @@ export class Inbox {
         sum += bytes;
       }
       for (const { id, next } of grown.values()) this.run("UPDATE part SET next = ? WHERE id = ?", [next, id]);
+      if (note !== null) this.run("INSERT OR REPLACE INTO note VALUES (1, ?)", [note]);
       return () => {
         for (const [source, part] of grown) this.parts.set(source, part);
         this.holds(entries.length, sum);

@@ -56,6 +56,7 @@ export class JobObserver {
           "lag_records",
           event.lag.map(({ input, source, records }) => ({ labels: { input, source }, value: records })),
         );
+        metrics.set("inbox_records", event.inbox);
         break;
       case "planned": {
         const ranges = event.plan.parts.filter(({ range }) => range !== null);
@@ -103,6 +104,34 @@ export class JobObserver {
       case "new part":
         log.event("partition new", { input: event.input, source: event.source, from: event.from });
         break;
+      case "inbox full": {
+        const { input, held, bounds } = event;
+        log.event("inbox full", {
+          input,
+          records: held.records,
+          limit: bounds.records,
+          bytes: held.bytes,
+          limit_bytes: bounds.bytes,
+        });
+        break;
+      }
+      case "flow lost": {
+        const { input, error, attempt, pause } = event;
+        metrics.add("retries_total", 1, { what: "source" });
+        readiness.sources.lost(input);
+        log.event("retrying", { what: `source of ${input}`, attempt, next_in: pause / 1000, error });
+        break;
+      }
+      case "flow back":
+        readiness.sources.connected(event.input);
+        break;
+      case "flow news": {
+        const { kind: what, count, text } = event.news;
+        metrics.add("source_news_total", count, { input: event.input, what });
+        if (what === "lost") metrics.add("records_lost_total", count);
+        log.event("source news", { input: event.input, what, count, said: text });
+        break;
+      }
       case "gap": {
         const { input, source, next, lost } = event;
         log.event("gap found", { input, source, from: next, to: next + lost, lost });

@@ -1,15 +1,22 @@
 // The sources of a job that goes on: what there is of them now, what of it the next batch reads, and whether what was
 // read before is still what lies there.
-import { type Address, type Followed, type Part, type StartAt } from "../../io/connector";
+import { type Address, type Followed, type Part, type SourceConnector, type StartAt } from "../../io/connector";
 import { sourceOf } from "../../io/registry";
 import { UsageError, RunError } from "../../schema/errors";
 import { type Range } from "../../schema/record";
+import { FlowingInput, INBOX, type FlowSettings } from "./flowing-input";
+import { inboxFile, lookInto } from "./inbox";
 import { lastRecordOf } from "./job-memory";
 import { type PlannedPart, type Position } from "./job-state";
 
 /** A part of an input's source, as it is now. */
 export interface SeenPart extends Part {
   readonly input: string;
+}
+
+/** Where a job keeps what its sources give only once, and how much of it. */
+export interface InboxSettings extends FlowSettings {
+  readonly directory: string;
 }
 
 /** Records that were gone before they were read. */
@@ -21,22 +28,57 @@ export class JobSources {
   /** Since when a part has had nothing new, by the clock of this process. */
   private readonly atEndSince = new Map<string, number>();
 
+  /** Reads the ranges of inboxes, by the name that they have in place of a connector's. */
+  readonly readers = { [INBOX]: (range: Range) => this.inboxOf(range).read(range) };
+
   private constructor(private readonly followed: ReadonlyMap<string, Followed>) {}
 
-  static async open(addresses: Readonly<Record<string, Address>>, job: string): Promise<JobSources> {
+  /** Changes nothing in the sources; those that give a record only once do not flow before `begin`. */
+  static async open(
+    addresses: Readonly<Record<string, Address>>,
+    job: string,
+    settings: InboxSettings,
+  ): Promise<JobSources> {
     const followed = new Map<string, Followed>();
     try {
       for (const [input, address] of Object.entries(addresses)) {
         const source = sourceOf(address);
-        if (source.follow === undefined)
-          throw new UsageError(`“${address.scheme}:” has an end: it cannot be read with --streaming`);
-        followed.set(input, await source.follow(address, job));
+        const { flow } = source;
+        if (source.follow !== undefined) followed.set(input, await source.follow(address, job));
+        else if (flow !== undefined) {
+          const file = inboxFile(settings.directory, job, input);
+          followed.set(input, new FlowingInput(input, (signal, talk) => flow(address, signal, talk), file, settings));
+        } else throw new UsageError(`“${address.scheme}:” has an end: it cannot be read with --streaming`);
       }
     } catch (error) {
       for (const open of followed.values()) await open.close();
       throw error;
     }
     return new JobSources(followed);
+  }
+
+  /** Lets flow into the inboxes what gives each record only once, until the signal says that the job ends. */
+  begin(signal?: AbortSignal): void {
+    for (const input of this.flowing()) input.begin(signal);
+  }
+
+  /** Whether each source that flows has come to its end: what there will ever be of it can be seen. */
+  get areFlowsOver(): boolean {
+    return this.flowing().every(({ isOver }) => isOver);
+  }
+
+  /** Whether all that there will ever be of the sources can be seen. */
+  get isOver(): boolean {
+    return this.flowing().length === this.followed.size && this.areFlowsOver;
+  }
+
+  flows(input: string): boolean {
+    return this.followed.get(input) instanceof FlowingInput;
+  }
+
+  /** Ends what flows. All that it gave is in the inboxes then. */
+  async stop(): Promise<void> {
+    for (const input of this.flowing()) await input.stop();
   }
 
   async close(): Promise<void> {
@@ -122,17 +164,19 @@ export class JobSources {
   private async recordAt(part: SeenPart, position: number) {
     if (position >= part.end) return null;
     const range = await this.of(part.input).cut(part, position, 1);
-    for await (const [record] of sourceOf({ scheme: range.connector, path: "", options: {} }).read(range)) {
-      if (record !== undefined) return record;
-    }
+    const records =
+      range.connector === INBOX
+        ? this.readers[INBOX](range)
+        : sourceOf({ scheme: range.connector, path: "", options: {} }).read(range);
+    for await (const [record] of records) if (record !== undefined) return record;
     return null;
   }
 
-  /** Tells the sources how far they were read, for tools that show the lag. */
-  async committed(planned: readonly PlannedPart[]): Promise<void> {
+  /** Tells the sources how far they were read: inboxes let go of it, and tools show the lag. */
+  async committed(positions: readonly Pick<Position, "input" | "source" | "next">[]): Promise<void> {
     for (const [input, followed] of this.followed) {
-      const next = planned.filter((part) => part.input === input).map(({ source, to }) => [source, to] as const);
-      await followed.committed?.(new Map(next));
+      const ofInput = positions.filter((position) => position.input === input);
+      await followed.committed?.(new Map(ofInput.map(({ source, next }) => [source, next])));
     }
   }
 
@@ -140,6 +184,43 @@ export class JobSources {
     const followed = this.followed.get(input);
     if (followed === undefined) throw new Error(`The input ${input} is not followed`);
     return followed;
+  }
+
+  private flowing(): FlowingInput[] {
+    return [...this.followed.values()].filter((followed) => followed instanceof FlowingInput);
+  }
+
+  private inboxOf({ source, detail }: Range): FlowingInput {
+    const input = this.followed.get(String(detail["input"]));
+    if (input instanceof FlowingInput) return input;
+    throw new RunError(`${source} was planned to be read from an inbox that the job no longer has`);
+  }
+}
+
+/** What lies in the sources of a job, for whoever only asks: nothing is changed, and nothing begins to flow. */
+export async function lookAtSources(
+  addresses: Readonly<Record<string, Address>>,
+  job: string,
+  directory: string,
+): Promise<SeenPart[]> {
+  const seen: SeenPart[] = [];
+  for (const [input, address] of Object.entries(addresses)) {
+    const source = sourceOf(address);
+    const parts =
+      source.follow === undefined && source.flow !== undefined
+        ? lookInto(inboxFile(directory, job, input))
+        : await lookOnce(source, address, job);
+    seen.push(...parts.map((part) => ({ ...part, input })));
+  }
+  return seen;
+}
+
+async function lookOnce(source: SourceConnector, address: Address, job: string): Promise<readonly Part[]> {
+  const followed = await source.follow?.(address, job);
+  try {
+    return (await followed?.look()) ?? [];
+  } finally {
+    await followed?.close();
   }
 }
 

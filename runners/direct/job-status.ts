@@ -3,7 +3,8 @@ import { existsSync, readdirSync } from "node:fs";
 import { type Address } from "../../io/connector";
 import { openDatabase, type Database } from "../../io/sqlite/database";
 import { messageOf, UsageError } from "../../schema/errors";
-import { JobSources, nextOf, partId } from "./job-sources";
+import { isInboxFile } from "./inbox";
+import { lookAtSources, nextOf, partId } from "./job-sources";
 import { checkJobName, isRunning, positionsIn, stateFile, type Position } from "./job-state";
 
 export interface JobStatus {
@@ -31,7 +32,7 @@ export interface JobStatus {
 export function jobsIn(directory: string): string[] {
   if (!existsSync(directory)) return [];
   return readdirSync(directory)
-    .filter((file) => file.endsWith(".db"))
+    .filter((file) => file.endsWith(".db") && !isInboxFile(file))
     .map((file) => file.slice(0, -".db".length))
     .filter((job) => isBegun(stateFile(directory, job)))
     .sort();
@@ -81,7 +82,7 @@ export async function jobStatus(directory: string, job: string): Promise<JobStat
       read: totals["read"] ?? 0,
       deadLetters: totals["dead"] ?? 0,
       lost: totals["lost"] ?? 0,
-      ...(await lagOf(meta.get("inputs"), job, positions)),
+      ...(await lagOf(meta.get("inputs"), job, directory, positions)),
       lastError: meta.get("last error") ?? null,
     };
   } finally {
@@ -97,23 +98,19 @@ function metaOf(database: Database): Map<string, string> {
 async function lagOf(
   inputs: string | undefined,
   job: string,
+  directory: string,
   positions: readonly Position[],
 ): Promise<Pick<JobStatus, "lag" | "lagError">> {
   if (inputs === undefined) return { lag: [], lagError: "the job has not begun" };
   try {
-    const sources = await JobSources.open(JSON.parse(inputs) as Record<string, Address>, job);
-    try {
-      const next = nextOf(positions);
-      const parts = await sources.look();
-      const lag = parts.map((part) => ({
-        input: part.input,
-        source: part.source,
-        records: Math.max(0, part.end - (next.get(partId(part)) ?? part.first)),
-      }));
-      return { lag, lagError: null };
-    } finally {
-      await sources.close();
-    }
+    const next = nextOf(positions);
+    const parts = await lookAtSources(JSON.parse(inputs) as Record<string, Address>, job, directory);
+    const lag = parts.map((part) => ({
+      input: part.input,
+      source: part.source,
+      records: Math.max(0, part.end - (next.get(partId(part)) ?? part.first)),
+    }));
+    return { lag, lagError: null };
   } catch (error) {
     return { lag: [], lagError: messageOf(error) };
   }

@@ -13,8 +13,19 @@ import { checkCounts, Tasting, type Counts, type Report, type Sample } from "../
 import { type RunOptions } from "../run-options";
 import { buildGraph } from "./build-graph";
 import { checkGraph } from "./check-graph";
+import { type FlowEvent } from "./flowing-input";
 import { JobMemory } from "./job-memory";
-import { gaps, GapError, JobSources, nextOf, partId, rangesOf, type Gap, type SeenPart } from "./job-sources";
+import {
+  gaps,
+  GapError,
+  JobSources,
+  nextOf,
+  partId,
+  rangesOf,
+  type Gap,
+  type InboxSettings,
+  type SeenPart,
+} from "./job-sources";
 import { BEGUN, JobState, type BatchCommit, type Cut, type PlannedPart, type StoredPlan } from "./job-state";
 import { letterRanges, LETTERS, originsOf, putLettersAside, readLetters, type LetterChoice } from "./letters";
 import { OpenOutputs } from "./open-outputs";
@@ -43,7 +54,12 @@ export interface JobRequest {
 export type JobEvent =
   | { readonly kind: "started"; readonly batch: number; readonly epoch: number }
   | { readonly kind: "connected"; readonly what: "sources" | "sinks" }
-  | { readonly kind: "looked"; readonly lag: readonly { input: string; source: string; records: number }[] }
+  | {
+      readonly kind: "looked";
+      readonly lag: readonly { input: string; source: string; records: number }[];
+      /** How many of these records lie in inboxes; null where the job has none. */
+      readonly inbox: number | null;
+    }
   | { readonly kind: "planned"; readonly plan: StoredPlan }
   | {
       readonly kind: "committed";
@@ -80,7 +96,8 @@ export type JobEvent =
       readonly read: number;
       readonly seconds: number;
     }
-  | { readonly kind: "failed"; readonly error: unknown };
+  | { readonly kind: "failed"; readonly error: unknown }
+  | FlowEvent;
 
 /** What a job waits for when something outside does not answer. */
 export type Waiting = "source" | "sink" | "batch";
@@ -134,7 +151,8 @@ async function withJob<T>(request: JobRequest, body: (job: Job) => Promise<T>): 
   let sources: JobSources | undefined;
   try {
     const shape = checkShape(request, state, job);
-    sources = await patiently(request, state, "source", () => JobSources.open(request.inputs, job));
+    const inboxes = inboxSettings(request);
+    sources = await patiently(request, state, "source", () => JobSources.open(request.inputs, job, inboxes));
     return await body(new Job(request, job, state, sources, shape));
   } catch (error) {
     if (request.signal?.aborted !== true) noteError(state, error);
@@ -144,6 +162,13 @@ async function withJob<T>(request: JobRequest, body: (job: Job) => Promise<T>): 
     state.close();
   }
 }
+
+const inboxSettings = ({ options, onEvent }: JobRequest): InboxSettings => ({
+  directory: options["state-dir"],
+  bounds: { records: options["inbox-records"], bytes: options["inbox-bytes"] },
+  giveUpAfter: options["give-up-after"],
+  onEvent: (event) => onEvent?.(event),
+});
 
 /** For whoever asks how the job stands. */
 const noteError = (state: JobState, error: unknown): void =>
@@ -324,7 +349,9 @@ class Job {
     request.signal?.addEventListener("abort", endAtOnce, { once: true });
     try {
       request.onEvent?.({ kind: "started", batch: this.state.lastBatch() + 1, epoch: this.state.epoch });
+      this.sources.begin(request.signal);
       await this.goOn();
+      await this.sources.stop();
     } catch (error) {
       // The batch under way took too long: it is left to the next start.
       if (request.signal?.aborted === true) this.tellEnd(started);
@@ -434,16 +461,22 @@ class Job {
     // That was the end of the job, but for the crash before it.
     if (pending?.kind === "flush") return;
     if (this.shape.isNew && pending?.kind !== "migrate") await this.migrate();
-    // The end of a job with --once: what was there at its start.
+    // The end of a job with --once: what was there at its start. What flows is read to its own end.
     const ends = once || flush ? new Map((await this.look()).map((part) => [partId(part), part.end])) : null;
     while (request.signal?.aborted !== true) {
       await this.answerRequests();
+      // Asked before looking: what flows in after that is seen by the next look.
+      const isLastLook = ends === null ? this.sources.isOver : this.sources.areFlowsOver;
       const outlook = await this.outlook();
       const { parts, next } = outlook;
       const limited =
         ends === null
           ? parts
-          : parts.map((part) => ({ ...part, end: Math.min(part.end, ends.get(partId(part)) ?? part.first) }));
+          : parts.map((part) =>
+              this.sources.flows(part.input)
+                ? part
+                : { ...part, end: Math.min(part.end, ends.get(partId(part)) ?? part.first) },
+            );
       const backlog = limited.reduce(
         (sum, part) => sum + Math.max(0, part.end - (next.get(partId(part)) ?? part.first)),
         0,
@@ -453,16 +486,21 @@ class Job {
         source: part.source,
         records: Math.max(0, part.end - (next.get(partId(part)) ?? part.first)),
       }));
-      request.onEvent?.({ kind: "looked", lag });
+      request.onEvent?.({ kind: "looked", lag, inbox: this.inInboxes(lag) });
       // Where the job begins, and what it does without, is kept at once, also when there is nothing to read.
       const isNews = outlook.gaps.length > 0 || (state.lastBatch() === 0 && startOf(request.options) !== "earliest");
-      if (ends !== null && backlog === 0 && !isNews) break;
-      if (!isNews && (await this.isTooEarly(backlog))) continue;
+      if (isLastLook && backlog === 0 && !isNews) break;
+      if (!isNews && (await this.isTooEarly(backlog, isLastLook))) continue;
       const planned = await this.sources.cut(limited, next, request.options["max-batch"], request.options.idle);
       if (backlog === 0 && !isNews && !this.wouldClose(planned)) continue;
       await this.runPlan(await this.plan("read", planned, outlook));
     }
     if (flush && request.signal?.aborted !== true) await this.runPlan(await this.plan("flush", []));
+  }
+
+  private inInboxes(lag: readonly { input: string; records: number }[]): number | null {
+    if (!Object.keys(this.request.inputs).some((input) => this.sources.flows(input))) return null;
+    return lag.reduce((sum, { input, records }) => sum + (this.sources.flows(input) ? records : 0), 0);
   }
 
   private look(): Promise<SeenPart[]> {
@@ -483,6 +521,8 @@ class Job {
     state.setMeta(BEGUN, "yes");
     const parts = await this.look();
     await this.patiently("source", () => sources.verify(parts, state.positions()));
+    // A crash behind a commit left in the inboxes what it had read: in a full one, nothing would ever make room.
+    await sources.committed(state.positions());
     request.onEvent?.({ kind: "connected", what: "sources" });
     await this.patiently("sink", () => this.checkOutputs());
     request.onEvent?.({ kind: "connected", what: "sinks" });
@@ -580,9 +620,9 @@ class Job {
   }
 
   /** Waits for more, unless there is enough or the wait was long enough. Answers whether to look again. */
-  private async isTooEarly(backlog: number): Promise<boolean> {
+  private async isTooEarly(backlog: number, isLastLook: boolean): Promise<boolean> {
     const { options, signal } = this.request;
-    if (backlog >= options["max-batch"] || (backlog > 0 && (options.once || options.flush))) return false;
+    if (backlog >= options["max-batch"] || (backlog > 0 && isLastLook)) return false;
     const left = this.lastPlanned + options["batch-interval"] - performance.now();
     if (left <= 0) {
       if (backlog > 0) return false;
@@ -645,7 +685,7 @@ class Job {
   private async runPlan(plan: StoredPlan): Promise<void> {
     await this.request.onPoint?.("planned");
     await this.patiently("batch", () => this.tryPlan(plan));
-    await this.sources.committed(plan.parts);
+    await this.sources.committed(plan.parts.map(({ input, source, to }) => ({ input, source, next: to })));
   }
 
   private async tryPlan(plan: StoredPlan): Promise<void> {
@@ -673,7 +713,7 @@ class Job {
     const stopWatching = watchReading(id, {
       signal: this.atOnce.signal,
       onRecords: (source, records) => memory.sawRecords(source, records),
-      readers: { [LETTERS]: (range) => readLetters(letters, range) },
+      readers: { ...this.sources.readers, [LETTERS]: (range) => readLetters(letters, range) },
     });
     try {
       memory.startBatch(plan);

@@ -25,7 +25,7 @@ export const METRICS = {
   records_lost_total: {
     kind: "counter",
     labels: {},
-    help: "Positions that the source no longer had when they were to be read",
+    help: "Records that the source no longer had when they were to be read",
   },
   batches_total: {
     kind: "counter",
@@ -68,6 +68,14 @@ export const METRICS = {
     kind: "counter",
     labels: { what: "what was tried again" },
     help: "What was tried again, and how often",
+  },
+  source_news_total: {
+    kind: "counter",
+    labels: {
+      input: "the input's name",
+      what: ["retry", "wait", "reconnect", "filled", "lost", "garbage", "left"],
+    },
+    help: "What happened to a source that gives each record once: requests and connections made again, records filled in, lost, garbled, or left there",
   },
   dead_letters_waiting: { kind: "gauge", labels: {}, help: "Dead letters that were not replayed yet" },
   inbox_records: { kind: "gauge", labels: {}, help: "Records in the inbox that no committed batch has read yet" },

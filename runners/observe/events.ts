@@ -102,11 +102,17 @@ export const EVENTS = {
     help: "Nothing came of a part for so long that the watermark no longer waits for it",
     fields: { input: "text", source: "text", idle: "seconds" },
   },
+  "source news": {
+    level: "warn",
+    people: "all",
+    help: "A source that gives each record once had trouble and dealt with it, or lost records",
+    fields: { input: "text", what: "text", count: "count", said: "text" },
+  },
   "inbox full": {
     level: "warn",
     people: "all",
     help: "The inbox holds as much as it may: the source is paused until batches have made room",
-    fields: { input: "text", records: "count", limit: "count" },
+    fields: { input: "text", records: "count", limit: "count", bytes: "count", limit_bytes: "count" },
   },
   "replay done": {
     level: "info",

@@ -1,0 +1,246 @@
+import { type FlowNews, type FlowTalk } from "../../io/connector";
+import { openDatabase } from "../../io/sqlite/database";
+import { RunError, UnavailableError } from "../../schema/errors";
+import { type Range, type SourceRecord } from "../../schema/record";
+import { scratchDirectory } from "../../test/scratch";
+import { FlowingInput, type FlowEvent } from "./flowing-input";
+import { lookInto } from "./inbox";
+
+const at = scratchDirectory();
+const file = () => at("job.trades.inbox.db");
+
+const record = (value: string): SourceRecord => ({
+  value,
+  source: "s",
+  position: 0,
+  key: null,
+  timestamp: null,
+  headers: null,
+  fields: null,
+});
+
+type Said = string[] | Error | "end" | FlowNews | { readonly note: string };
+
+/** A source that gives what it is told to, as it is asked, and notes how it was asked. */
+class Tap {
+  readonly asked: string[] = [];
+  readonly noted: unknown[] = [];
+  private waiting: (() => void) | null = null;
+  private readonly says: Said[] = [];
+  private talk: FlowTalk = {};
+  opened = 0;
+  closed = 0;
+
+  say(...what: Said[]): void {
+    this.says.push(...what);
+    this.waiting?.();
+  }
+
+  async *flow(signal: AbortSignal, talk: FlowTalk): AsyncGenerator<SourceRecord[]> {
+    this.opened += 1;
+    this.talk = talk;
+    this.noted.push(talk.noted);
+    try {
+      for (;;) {
+        const said = this.says.shift();
+        if (said === "end") return;
+        if (said instanceof Error) throw said;
+        if (typeof said === "object" && "note" in said) {
+          this.talk.note?.(said.note);
+          continue;
+        }
+        if (typeof said === "object" && "kind" in said) {
+          this.talk.tell?.(said);
+          continue;
+        }
+        if (said !== undefined) {
+          this.asked.push(said.join());
+          yield said.map(record);
+          continue;
+        }
+        if (signal.aborted) throw signal.reason;
+        await new Promise<void>((resolve) => {
+          this.waiting = resolve;
+          signal.addEventListener("abort", () => resolve(), { once: true });
+        });
+      }
+    } finally {
+      this.closed += 1;
+    }
+  }
+}
+
+function scene({ records = 1_000, giveUpAfter = 60_000 } = {}) {
+  const tap = new Tap();
+  const events: FlowEvent[] = [];
+  const input = new FlowingInput("trades", (signal, talk) => tap.flow(signal, talk), file(), {
+    bounds: { records, bytes: 1 << 20 },
+    giveUpAfter,
+    onEvent: (event) => events.push(event),
+  });
+  return { tap, events, input };
+}
+
+async function until(isSo: () => boolean): Promise<void> {
+  while (!isSo()) await new Promise((resolve) => setTimeout(resolve, 2));
+}
+const values = async (input: FlowingInput, range: Range) => [...input.read(range)].flat().map(({ value }) => value);
+
+test("what flows in can be planned, read and let go of", async () => {
+  const { tap, input } = scene();
+  expect(tap.opened).toBe(0);
+  expect(await input.look()).toEqual([]);
+  tap.say(["a", "b"], ["c"]);
+  input.begin();
+  await until(() => tap.asked.length === 2 && lookInto(file())[0]?.end === 3);
+  const [part] = await input.look();
+  if (part === undefined) throw new Error("nothing is there");
+  expect(part).toEqual({ source: "s", first: 0, end: 3 });
+  expect(await input.start(part, "earliest")).toBe(0);
+  await expect(input.start(part, { since: 1 })).rejects.toThrow("gives each record once");
+  const range = await input.cut(part, 1, 1);
+  expect(range).toEqual({ connector: "inbox", source: "s", from: 1, to: 2, detail: { input: "trades" } });
+  expect(await values(input, range)).toEqual(["b"]);
+  expect(await values(input, await input.cut(part, 1, 100))).toEqual(["b", "c"]);
+  expect(await input.knowsJob()).toBe(false);
+  await input.committed(new Map([["s", 2]]));
+  expect(await input.look()).toEqual([{ source: "s", first: 2, end: 3 }]);
+  expect(await input.knowsJob()).toBe(true);
+  await input.close();
+});
+
+test("“latest” leaves out what an earlier start left, and nothing that flows in now", async () => {
+  const first = scene();
+  first.tap.say(["a", "b"], "end");
+  first.input.begin();
+  await until(() => first.input.isOver);
+  await first.input.close();
+  const { tap, input } = scene();
+  tap.say(["c"], "end");
+  input.begin();
+  await until(() => input.isOver);
+  const [part] = await input.look();
+  expect(part).toMatchObject({ first: 0, end: 3 });
+  expect(part && (await input.start(part, "latest"))).toBe(2);
+  await input.close();
+});
+
+test("its end is told when all is in the inbox", async () => {
+  const { tap, input } = scene({ records: 1 });
+  tap.say(["a"], ["b"], "end");
+  input.begin();
+  await until(() => tap.asked.length === 2);
+  expect(input.isOver).toBe(false);
+  await input.committed(new Map([["s", 1]]));
+  await until(() => input.isOver);
+  expect(await input.look()).toEqual([{ source: "s", first: 1, end: 2 }]);
+  await input.close();
+});
+
+test("while the inbox is full the source is not asked for more", async () => {
+  const { tap, events, input } = scene({ records: 2 });
+  tap.say(["a", "b"], ["c"], ["d"], ["e"]);
+  input.begin();
+  await until(() => events.length > 0);
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  expect(tap.asked).toEqual(["a,b", "c"]);
+  expect(events).toMatchObject([{ kind: "inbox full", input: "trades", held: { records: 2 }, bounds: { records: 2 } }]);
+  await input.committed(new Map([["s", 2]]));
+  await until(() => tap.asked.length === 4);
+  await input.close();
+});
+
+test("what it was given before the end is in the inbox, full or not, and a second start has it", async () => {
+  const first = scene({ records: 1 });
+  const stop = new AbortController();
+  first.tap.say(["a", "b", "c"]);
+  first.input.begin(stop.signal);
+  await until(() => first.events.length > 0);
+  stop.abort();
+  await first.input.stop();
+  expect(first.input.isOver).toBe(false);
+  await first.input.close();
+  expect(first.tap.closed).toBe(1);
+  const { input } = scene();
+  expect(await input.look()).toEqual([{ source: "s", first: 0, end: 3 }]);
+  await input.close();
+});
+
+test("what cannot be kept is no quiet loss, even at the end", async () => {
+  const { tap, events, input } = scene({ records: 1 });
+  tap.say(["a", "b"]);
+  input.begin();
+  await until(() => events.length > 0);
+  const other = openDatabase(file());
+  other.exec("DROP TABLE record");
+  other.close();
+  await expect(input.stop()).rejects.toThrow(/the inbox .* could not be written/);
+  await input.close();
+});
+
+test("a source that does not answer is opened again, and the pauses grow", async () => {
+  const { tap, events, input } = scene();
+  tap.say(["a"], new UnavailableError("gone"), new UnavailableError("gone still"), ["b"]);
+  tap.say(new UnavailableError("gone again"), "end");
+  input.begin();
+  await until(() => input.isOver);
+  expect(tap.opened).toBe(4);
+  expect(events).toMatchObject([
+    { kind: "flow lost", attempt: 1, error: { message: "gone" } },
+    { kind: "flow lost", attempt: 2, error: { message: "gone still" } },
+    { kind: "flow back", input: "trades" },
+    { kind: "flow lost", attempt: 1, error: { message: "gone again" } },
+  ]);
+  const pauses = events.flatMap((event) => (event.kind === "flow lost" ? [event.pause] : []));
+  expect(pauses[0]).toBeLessThanOrEqual(250);
+  expect(pauses[1]).toBeGreaterThanOrEqual(250);
+  expect(await input.look()).toEqual([{ source: "s", first: 0, end: 2 }]);
+  await input.close();
+});
+
+test("what it notes is kept with its records, and given back when it is opened again", async () => {
+  const first = scene();
+  first.tap.say({ note: "at a" }, ["a"], new UnavailableError("gone"), ["b"], { note: "never given" }, "end");
+  first.input.begin();
+  await until(() => first.input.isOver);
+  await first.input.close();
+  expect(first.tap.noted).toEqual([null, "at a"]);
+  const second = scene();
+  second.tap.say("end");
+  second.input.begin();
+  await until(() => second.input.isOver);
+  expect(second.tap.noted).toEqual(["at a"]);
+  await second.input.close();
+});
+
+test("what it tells is told on", async () => {
+  const { tap, events, input } = scene();
+  const news: FlowNews = { kind: "lost", count: 3, text: "3 records will not come" };
+  tap.say(news, "end");
+  input.begin();
+  await until(() => input.isOver);
+  expect(events).toEqual([{ kind: "flow news", input: "trades", news }]);
+  await input.close();
+});
+
+test("it fails for good when that takes too long, or for any other reason, with what it had in the inbox", async () => {
+  const late = scene({ giveUpAfter: 0 });
+  late.tap.say(["a"], new UnavailableError("gone"));
+  late.input.begin();
+  await until(() => late.tap.closed === 1);
+  const failure = await late.input.look().then(String, (error: unknown) => error);
+  // Not one that may pass: whoever waits for that would wait twice.
+  expect(failure).toBeInstanceOf(RunError);
+  expect(failure).not.toBeInstanceOf(UnavailableError);
+  expect(failure).toMatchObject({ message: "gone" });
+  await expect(late.input.stop()).rejects.toThrow("gone");
+  await late.input.close();
+
+  const broken = scene();
+  broken.tap.say(["b"], new RunError("broken"));
+  broken.input.begin();
+  await until(() => broken.tap.closed === 1);
+  await expect(broken.input.look()).rejects.toThrow("broken");
+  await broken.input.close();
+  expect(lookInto(file())).toEqual([{ source: "s", first: 0, end: 2 }]);
+});

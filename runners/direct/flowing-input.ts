@@ -1,0 +1,167 @@
+// An input whose source gives each record once: what it gives flows into an inbox in the background, and from there the
+// job reads as from any source that goes on.
+import { setImmediate as nextTurn, setTimeout as pause } from "node:timers/promises";
+import { type FlowNews, type FlowTalk, type Followed, type Part, type StartAt } from "../../io/connector";
+import { messageOf, RunError, UnavailableError, UsageError } from "../../schema/errors";
+import { type Range, type SourceRecord } from "../../schema/record";
+import { Inbox, type Amount } from "./inbox";
+
+/** Stands in a range in place of a connector's name: the runner itself has the records. */
+export const INBOX = "inbox";
+
+export type FlowEvent =
+  | { readonly kind: "inbox full"; readonly input: string; readonly held: Amount; readonly bounds: Amount }
+  | {
+      readonly kind: "flow lost";
+      readonly input: string;
+      readonly error: Error;
+      readonly attempt: number;
+      readonly pause: number;
+    }
+  | { readonly kind: "flow back"; readonly input: string }
+  | { readonly kind: "flow news"; readonly input: string; readonly news: FlowNews };
+
+export interface FlowSettings {
+  readonly bounds: Amount;
+  /** How long a source that does not answer is tried again, in milliseconds. */
+  readonly giveUpAfter: number;
+  readonly onEvent: (event: FlowEvent) => void;
+}
+
+type Flow = (signal: AbortSignal, talk: FlowTalk) => AsyncIterable<readonly SourceRecord[]>;
+
+const FIRST_PAUSE = 250;
+const LONGEST_PAUSE = 30_000;
+/** How long a flow may take to end when it is told to. */
+const PATIENCE = 5_000;
+
+export class FlowingInput implements Followed {
+  private readonly inbox: Inbox;
+  /** Where each source stood when the job was started: what lies before it, an earlier start left. */
+  private readonly atStart: ReadonlyMap<string, number>;
+  private readonly ending = new AbortController();
+  private pumping: Promise<void> | null = null;
+  private failure: { readonly error: unknown } | null = null;
+  /** Whether the source has come to its end. */
+  isOver = false;
+
+  constructor(
+    private readonly input: string,
+    private readonly flow: Flow,
+    file: string,
+    private readonly settings: FlowSettings,
+  ) {
+    const { bounds, onEvent } = settings;
+    this.inbox = Inbox.open(file, bounds, (held) => onEvent({ kind: "inbox full", input, held, bounds }));
+    this.atStart = new Map(this.inbox.look().map(({ source, end }) => [source, end]));
+  }
+
+  /** Lets the source flow, until its end, or until the signal or `close` says that the job ends. */
+  begin(signal?: AbortSignal): void {
+    const stop = () => this.ending.abort(signal?.reason);
+    if (signal?.aborted === true) stop();
+    signal?.addEventListener("abort", stop, { once: true });
+    this.pumping = this.pump()
+      .catch((error: unknown) => void (this.failure = { error }))
+      .finally(() => signal?.removeEventListener("abort", stop));
+  }
+
+  async look(): Promise<Part[]> {
+    // Whoever looks again and again without a pause lets the source flow in between.
+    await nextTurn();
+    if (this.failure !== null) throw this.failure.error;
+    return this.inbox.look();
+  }
+
+  async start(part: Part, at: StartAt): Promise<number> {
+    if (at === "earliest") return part.first;
+    if (at === "latest") return this.atStart.get(part.source) ?? part.first;
+    throw new UsageError(`${part.source} gives each record once: a job cannot begin there --since a time`);
+  }
+
+  async cut({ source, end }: Part, from: number, most: number): Promise<Range> {
+    return { connector: INBOX, source, from, to: Math.min(end, from + most), detail: { input: this.input } };
+  }
+
+  /** The records of a range that was cut here. */
+  read({ source, from, to }: Range): Iterable<SourceRecord[]> {
+    return this.inbox.read(source, from, to ?? from);
+  }
+
+  async committed(next: ReadonlyMap<string, number>): Promise<void> {
+    for (const [source, position] of next) this.inbox.trim(source, position);
+  }
+
+  async knowsJob(): Promise<boolean> {
+    return this.inbox.look().some(({ first }) => first > 0);
+  }
+
+  /** Tells the source to end. What it has given by then is in the inbox; if that failed, this fails. */
+  async stop(): Promise<void> {
+    this.ending.abort();
+    const patience = new AbortController();
+    await Promise.race([this.pumping, pause(PATIENCE, undefined, { signal: patience.signal }).catch(() => undefined)]);
+    patience.abort();
+    if (this.failure !== null) throw this.failure.error;
+  }
+
+  async close(): Promise<void> {
+    // What failed was told by `look` or `stop`; here it would hide why the job ends.
+    await this.stop().catch(() => undefined);
+    this.inbox.close();
+  }
+
+  /** Again and again, while what keeps the source from flowing may pass. */
+  private async pump(): Promise<void> {
+    const { input, settings } = this;
+    const { signal } = this.ending;
+    let attempt = 0;
+    let lostAt: number | null = null;
+    const flows = () => {
+      if (lostAt !== null) settings.onEvent({ kind: "flow back", input });
+      attempt = 0;
+      lostAt = null;
+    };
+    for (;;) {
+      const error = await this.fill(flows);
+      this.isOver = error === null && !signal.aborted;
+      if (error === null || signal.aborted) return;
+      lostAt ??= performance.now();
+      // No longer one that may pass: whoever asks again gets the same.
+      if (performance.now() - lostAt >= settings.giveUpAfter) throw new RunError(messageOf(error), { cause: error });
+      attempt += 1;
+      const ms = Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (attempt - 1)) * (0.5 + Math.random() / 2);
+      settings.onEvent({ kind: "flow lost", input, error, attempt, pause: ms });
+      await pause(ms, undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  /** Lets the source flow into the inbox until it ends. Answers what keeps it from going on, if that may pass. */
+  private async fill(onFlow: () => void): Promise<UnavailableError | null> {
+    const { signal } = this.ending;
+    const { input, settings } = this;
+    let note: string | null = null;
+    const talk: FlowTalk = {
+      tell: (news) => settings.onEvent({ kind: "flow news", input, news }),
+      note: (text) => (note = text),
+      noted: this.inbox.noted(),
+    };
+    let isAppending = false;
+    try {
+      for await (const records of this.flow(signal, talk)) {
+        onFlow();
+        const noted: string | null = note;
+        note = null;
+        isAppending = true;
+        await this.inbox.append(records, signal, noted);
+        isAppending = false;
+      }
+    } catch (error) {
+      if (isAppending) throw error;
+      if (error instanceof UnavailableError) return error;
+      // A flow may end by throwing what the signal says.
+      if (!signal.aborted) throw error;
+    }
+    return null;
+  }
+}

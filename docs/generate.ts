@@ -6,6 +6,10 @@ import { fieldsOf, graphLines, typeText } from "../cli/describe";
 import { parametersOf, type Parameter } from "../cli/parameters";
 import { catalog } from "../pipelines/catalog";
 import { type Pipeline } from "../pipelines/definition";
+import { type EnvironmentSetting } from "../io/about";
+import { type AddressOption } from "../io/address-options";
+import { type Connector, type SourceConnector } from "../io/connector";
+import { everyConnector } from "../io/registry";
 import { JOB_LABELS, metricsTable } from "../runners/observe/catalogue";
 import { ENDPOINTS } from "../runners/observe/endpoints";
 import { eventsTable } from "../runners/observe/events";
@@ -96,6 +100,89 @@ function observabilityPage(): string {
   ].join("\n\n");
 }
 
+function streamingOf(source: SourceConnector): string {
+  if (source.follow !== undefined) return "goes on where it was, also after a crash";
+  return source.flow === undefined ? "no: it has an end" : "goes on with what comes, by way of the job's inbox";
+}
+
+function sinkSentences({ about, sink }: Connector): string[] {
+  if (sink === undefined) return [];
+  const wanted =
+    sink.wants === "update"
+      ? "the row of a window whenever it has changed"
+      : "the row of a window once, when nothing more can come";
+  const letters = sink.letters === undefined ? "Dead letters cannot be read back" : "`replay` reads dead letters back";
+  const links = about.killTests.map((file) => `[${file}](../../${file})`).join(", ");
+  const proof =
+    links === "" ? "No test has killed a job that writes there yet" : `Jobs that write there were killed in ${links}`;
+  return [
+    `Delivery: ${sink.deliveryClass}; ${sink.delivery}. ${proof}.`,
+    `With \`--streaming\`: ${wanted}. ${letters}.`,
+  ];
+}
+
+function connectorSection({ connector, schemes }: { connector: Connector; schemes: readonly string[] }): string {
+  const { about, source } = connector;
+  const parts = [
+    `## ${schemes.map((scheme) => `\`${scheme}:\``).join(", ")}`,
+    `${about.summary}.`,
+    ["```text", ...about.examples, "```"].join("\n"),
+    ...sinkSentences(connector),
+  ];
+  const has = (options: readonly AddressOption[], { name, description }: AddressOption) =>
+    options.some((option) => option.name === name && option.description === description);
+  const { readOptions, writeOptions, settings } = about;
+  const options = [...readOptions, ...writeOptions.filter((option) => !has(readOptions, option))];
+  if (options.length > 0) {
+    const isBoth = source !== undefined && connector.sink !== undefined;
+    const rows = options.map((option) => {
+      const where = [...(has(readOptions, option) ? ["read"] : []), ...(has(writeOptions, option) ? ["written"] : [])];
+      const usual = option.usual === null ? "" : `\`${option.usual}\``;
+      return [`\`${option.name}\``, ...(isBoth ? [where.join(", ")] : []), usual, option.description];
+    });
+    parts.push(table(["option", ...(isBoth ? ["where"] : []), "usual", "what it says"], rows));
+  }
+  if (settings.length > 0) {
+    const rows = settings.map(({ name, usual, description, secret }) => [
+      `\`${name}\``,
+      usual === undefined ? "" : `\`${usual}\``,
+      secret ? `${description}; secret` : description,
+    ]);
+    parts.push(table(["environment", "usual", "what it says"], rows));
+  }
+  return parts.join("\n\n");
+}
+
+function connectorsPage(): string {
+  const every = everyConnector();
+  return [
+    "# Connectors",
+    NOTE,
+    "Where records are read (`--from`) and rows are written (`--to`). Options stand behind a `?`, as in `file:rows?format=csv`; those of a web address behind a `#`, since what is behind its `?` is for the server. No address has a password in it: addresses are shown and recorded. Secrets come from the environment, or from files that it names. Beside these, `sample:` means the bundled sample of an input, and `live:` the place where the system that a pipeline belongs to has its records or rows.",
+    table(
+      ["address", "read", "with `--streaming`", "written"],
+      every.map(({ connector: { source, sink }, schemes }) => [
+        schemes.map((scheme) => `[\`${scheme}:\`](#${schemes.join("-")})`).join(", "),
+        source === undefined ? "" : "yes",
+        source === undefined ? "" : streamingOf(source),
+        sink?.deliveryClass ?? "",
+      ]),
+    ),
+    "What becomes of rows that are written again, because their batch is run again after a crash. keyed: each replaces the row of its key, so it is as if it had been written once. named file: the batch's file is replaced by the same one. append: they are there once more.",
+    ...every.map(connectorSection),
+  ].join("\n\n");
+}
+
+/** What connectors take from the environment; several may share it. */
+function everySetting(): { schemes: string[]; settings: readonly EnvironmentSetting[] }[] {
+  const bySettings = new Map<readonly EnvironmentSetting[], string[]>();
+  for (const { connector, schemes } of everyConnector()) {
+    const { settings } = connector.about;
+    if (settings.length > 0) bySettings.set(settings, [...(bySettings.get(settings) ?? []), ...schemes]);
+  }
+  return [...bySettings].map(([settings, schemes]) => ({ schemes, settings }));
+}
+
 function dotEnv(): string {
   const entry = ({ environment, description, usual }: Parameter) =>
     `# ${description}\n# ${environment}=${usual ?? ""}\n`;
@@ -104,6 +191,13 @@ function dotEnv(): string {
     "# --- every run ---\n",
     ...parametersOf(RunOptions).map(entry),
     ...catalog.flatMap(({ name, params }) => [`# --- ${name} ---\n`, ...parametersOf(params).map(entry)]),
+    ...everySetting().flatMap(({ schemes, settings }) => [
+      `# --- ${schemes.map((scheme) => `${scheme}:`).join(" ")} ---\n`,
+      ...settings.map(
+        ({ name, usual, description }) =>
+          `# ${description}${usual === undefined ? "" : `; else ${usual}`}\n# ${name}=\n`,
+      ),
+    ]),
   ];
   return sections.join("\n");
 }
@@ -112,6 +206,7 @@ async function files(): Promise<Map<string, string>> {
   const markdown = async (text: string) => format(text, { parser: "markdown", printWidth: 120 });
   const made = new Map([
     ["docs/reference/command.md", await markdown(commandPage())],
+    ["docs/reference/connectors.md", await markdown(connectorsPage())],
     ["docs/reference/observability.md", await markdown(observabilityPage())],
     [".env.example", dotEnv()],
   ]);

@@ -3,6 +3,7 @@
 // all of them visible at once with commit, or none of them with abort.
 import { type Range, type SourceRecord } from "../schema/record";
 import { type Row, type Table } from "../schema/table";
+import { type About } from "./about";
 
 /**
  * A connector URI taken apart: `scheme:rest`. Options come after a question mark: `file:out.csv?header=false`; those of a
@@ -107,6 +108,8 @@ export interface Batch {
   readonly ranges: readonly Range[];
   /** The dead letters that this batch tries again: what of them it does not give anew is done with. */
   readonly replays: readonly LetterId[];
+  /** The time of which this batch gives all rows that there are; absent where it gives only what is new. */
+  readonly covers?: Stretch;
   /** Of a batch that is planned durably and run again after a crash until it is committed; null for a run on its own. */
   readonly turn: Turn | null;
 }
@@ -152,7 +155,14 @@ export interface OpenTarget {
   abort(): Promise<void>;
 }
 
+/**
+ * What becomes of rows that are written again because their batch is. keyed: each replaces the row of its key; named file:
+ * the batch's file is replaced by the same one; append: they are there once more.
+ */
+export type DeliveryClass = "keyed" | "named file" | "append";
+
 export interface SinkConnector {
+  readonly deliveryClass: DeliveryClass;
   /** In a few words, what happens to rows when a batch is run again. */
   readonly delivery: string;
   /**
@@ -172,6 +182,7 @@ export interface SinkConnector {
 
 export interface Connector {
   readonly name: string;
+  readonly about: About;
   readonly source?: SourceConnector;
   readonly sink?: SinkConnector;
 }

@@ -2,6 +2,7 @@
 import { UsageError } from "../schema/errors";
 import { type SourceRecord } from "../schema/record";
 import { suggestion } from "./address";
+import { type AddressOption } from "./address-options";
 import { type Address } from "./connector";
 import { CsvRows } from "./csv";
 import { LineSplitter } from "./lines";
@@ -9,12 +10,21 @@ import { LineSplitter } from "./lines";
 const FORMATS = ["ndjson", "csv"] as const;
 export type Format = (typeof FORMATS)[number];
 
+/** What an address may say of the format; `usual` is what holds where it says nothing. */
+export const formatOptions = (usual: Format | null): readonly AddressOption[] => [
+  {
+    name: "format",
+    usual,
+    description: `${FORMATS.join(" or ")}${usual === null ? "; else csv for names that end in .csv or .csv.gz, and ndjson for others" : ""}`,
+  },
+];
+
 /** The format that the address asks for; null when it leaves that open. */
 export function formatOption({ scheme, path, options }: Address): Format | null {
+  const names = formatOptions(null).map(({ name }) => name);
   for (const name of Object.keys(options)) {
-    if (name !== "format") {
-      throw new UsageError(`“${scheme}:${path}” has the option “${name}”: ${suggestion(name, ["format"])}`);
-    }
+    if (!names.includes(name))
+      throw new UsageError(`“${scheme}:${path}” has the option “${name}”: ${suggestion(name, names)}`);
   }
   const wanted = options["format"];
   if (wanted === undefined) return null;

@@ -23,6 +23,16 @@ const connectors: Record<string, () => Connector> = {
 };
 /* eslint-enable @typescript-eslint/no-require-imports */
 
+/** Each connector once, with the schemes of its addresses. */
+export function everyConnector(): { readonly connector: Connector; readonly schemes: readonly string[] }[] {
+  const schemes = new Map<Connector, string[]>();
+  for (const [scheme, load] of Object.entries(connectors)) {
+    const connector = load();
+    schemes.set(connector, [...(schemes.get(connector) ?? []), scheme]);
+  }
+  return [...schemes].map(([connector, names]) => ({ connector, schemes: names }));
+}
+
 export function connectorOf(address: Address): Connector {
   const load = Object.hasOwn(connectors, address.scheme) ? connectors[address.scheme] : undefined;
   if (load === undefined) {

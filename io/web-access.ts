@@ -3,14 +3,7 @@
 import { readFileSync } from "node:fs";
 import { validateHeaderName, validateHeaderValue } from "node:http";
 import { codeOf, messageOf, UsageError } from "../schema/errors";
-
-/** One setting, as documentation shows it. */
-export interface WebSetting {
-  readonly name: string;
-  readonly description: string;
-  /** Its value must never be printed or stored. */
-  readonly secret: boolean;
-}
+import { type EnvironmentSetting } from "./about";
 
 export const webSettings = [
   {
@@ -22,7 +15,7 @@ export const webSettings = [
   { name: "BEAMLINE_HTTP_AUTHORIZATION_FILE", description: "file with it, instead of it", secret: false },
   { name: "BEAMLINE_HTTP_HEADERS", description: 'more headers, as JSON: {"X-API-Key": "…"}', secret: true },
   { name: "BEAMLINE_HTTP_HEADERS_FILE", description: "file with them, instead of them", secret: false },
-] as const satisfies readonly WebSetting[];
+] as const satisfies readonly EnvironmentSetting[];
 
 type Name = (typeof webSettings)[number]["name"];
 export type Environment = Readonly<Record<string, string | undefined>>;

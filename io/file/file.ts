@@ -1,6 +1,20 @@
 // `file:` addresses: files of this machine, read and written.
 import { type Connector } from "../connector";
+import { formatOptions } from "../format";
 import { fileSink } from "./sink";
 import { fileSource } from "./source";
 
-export const file: Connector = { name: "file", source: fileSource, sink: fileSink };
+export const file: Connector = {
+  name: "file",
+  about: {
+    summary:
+      "Files on this machine: NDJSON or CSV by their names, packed where they end in .gz; one, all that match a pattern, or a directory to write to",
+    examples: ["file:trades.ndjson", "file:trades/**/*.csv.gz", "file:out/"],
+    readOptions: formatOptions(null),
+    writeOptions: formatOptions(null),
+    settings: [],
+    killTests: [],
+  },
+  source: fileSource,
+  sink: fileSink,
+};

@@ -30,6 +30,7 @@ const PIECE_CHARACTERS = 128 * 1024;
 const openTargets = new Set<string>();
 
 export const fileSink: SinkConnector = {
+  deliveryClass: "named file",
   delivery: "the file is replaced as a whole when the batch is complete; with --streaming each batch has its own",
   wants: "final",
   place: (address) => localPath(address.path),

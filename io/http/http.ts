@@ -1,9 +1,9 @@
 // `http:` and `https:` addresses: a URL that is asked once, so many times, or without end.
 import { parseAddress } from "../address";
 import { type Connector, type SourceConnector } from "../connector";
-import { accessOf } from "../web-access";
+import { accessOf, webSettings } from "../web-access";
 import { rangeOf } from "../web-url";
-import { polledOf } from "./options";
+import { httpOptions, polledOf } from "./options";
 import { poll } from "./poll";
 
 const httpSource: SourceConnector = {
@@ -22,4 +22,18 @@ const httpSource: SourceConnector = {
   },
 };
 
-export const http: Connector = { name: "http", source: httpSource };
+export const http: Connector = {
+  name: "http",
+  about: {
+    summary: "A URL that is asked once, so many times, or without end: each answer is a record, or an array of them",
+    examples: [
+      "https://api.example.com/prices",
+      "https://api.example.com/orders?status=open#every=1m&items=data.orders",
+    ],
+    readOptions: httpOptions,
+    writeOptions: [],
+    settings: webSettings,
+    killTests: [],
+  },
+  source: httpSource,
+};

@@ -1,6 +1,25 @@
 // `kafka:` addresses: topics, read and written.
 import { type Connector } from "../connector";
+import { readOptions, writeOptions } from "./options";
+import { kafkaSettings } from "./settings";
 import { kafkaSink } from "./sink";
 import { kafkaSource } from "./source";
 
-export const kafka: Connector = { name: "kafka", source: kafkaSource, sink: kafkaSink };
+export const kafka: Connector = {
+  name: "kafka",
+  about: {
+    summary:
+      "A Kafka topic, found by one or more brokers: all its partitions are read, or each row is written as a message",
+    examples: [
+      "kafka://localhost:9092/trades",
+      "kafka://one:9092,two:9092/trades?registry=http://registry:8081",
+      "kafka://localhost:9092/candles?create=true&partitions=6",
+    ],
+    readOptions,
+    writeOptions,
+    settings: kafkaSettings,
+    killTests: [],
+  },
+  source: kafkaSource,
+  sink: kafkaSink,
+};

@@ -8,7 +8,7 @@ import { avroValueOf } from "./avro-values";
 import { HEAD_BYTES, Registry, registryUrl, type SchemaKind } from "./schema-registry";
 import { avroSchemaOf, differenceOf, jsonSchemaOf } from "./table-schema";
 
-const FORMATS = ["json", "json-schema", "avro"] as const;
+export const FORMATS = ["json", "json-schema", "avro"] as const;
 export type MessageFormat = (typeof FORMATS)[number];
 
 export interface FormatChoice {

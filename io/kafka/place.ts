@@ -1,6 +1,7 @@
 // `kafka://h1:9092,h2:9092/topic?option=value` taken apart.
 import { UsageError } from "../../schema/errors";
 import { suggestion } from "../address";
+import { type AddressOption } from "../address-options";
 import { type Address } from "../connector";
 
 const DEFAULT_PORT = 9092;
@@ -46,7 +47,12 @@ export function sameText({ brokers, topic }: KafkaPlace): string {
 }
 
 /** Refuses options that are not known. */
-export function checkOptions(address: Address, known: readonly string[], use: "read from" | "written to"): void {
+export function checkOptions(
+  address: Address,
+  options: readonly AddressOption[],
+  use: "read from" | "written to",
+): void {
+  const known = options.map(({ name }) => name);
   for (const name of Object.keys(address.options)) {
     if (!known.includes(name))
       throw new UsageError(

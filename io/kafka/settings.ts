@@ -2,15 +2,8 @@
 import { readFileSync } from "node:fs";
 import { type SASLOptions } from "kafkajs";
 import { codeOf, messageOf, UsageError } from "../../schema/errors";
+import { type EnvironmentSetting } from "../about";
 import { suggestion } from "../address";
-
-/** One setting, as documentation shows it. */
-export interface Setting {
-  readonly name: string;
-  readonly description: string;
-  /** Its value must never be printed or stored. */
-  readonly secret: boolean;
-}
 
 const MECHANISMS = ["plain", "scram-sha-256", "scram-sha-512"] as const;
 
@@ -30,7 +23,7 @@ export const kafkaSettings = [
   { name: "KAFKA_REGISTRY_USERNAME", description: "who logs in to the schema registry", secret: false },
   { name: "KAFKA_REGISTRY_PASSWORD", description: "the password for it", secret: true },
   { name: "KAFKA_REGISTRY_PASSWORD_FILE", description: "file with that password, instead of it", secret: false },
-] as const satisfies readonly Setting[];
+] as const satisfies readonly EnvironmentSetting[];
 
 type Name = (typeof kafkaSettings)[number]["name"];
 export type Environment = Readonly<Record<string, string | undefined>>;

@@ -9,11 +9,10 @@ import { formatOf, valuesOf } from "./message-format";
 import { LettersDone } from "../letters";
 import { readLetters } from "./letters";
 import { goneMessages, messagesOf, type Message } from "./messages";
+import { writeOptions } from "./options";
 import { patiently } from "./patience";
 import { checkOptions, placeOf, sameText, type KafkaPlace } from "./place";
 import { useProducer, withAdmin, type SharedProducer } from "./producer";
-
-const OPTIONS = ["time", "create", "partitions", "replication", "format", "registry"] as const;
 
 /** What is sent together, well below the megabyte that brokers take by default. */
 const SEND_BYTES = 512 * 1024;
@@ -22,6 +21,7 @@ const SEND_MESSAGES = 5_000;
 const OPEN_PATIENCE_MS = 5_000;
 
 export const kafkaSink: SinkConnector = {
+  deliveryClass: "append",
   delivery:
     "append, at least once: a batch that is run again writes its messages again, with the same beamline-id; nothing can be taken back",
   wants: "final",
@@ -31,7 +31,7 @@ export const kafkaSink: SinkConnector = {
 };
 
 async function openTopic(address: Address, outputs: readonly Output[], batch: Batch): Promise<OpenTarget> {
-  checkOptions(address, OPTIONS, "written to");
+  checkOptions(address, writeOptions, "written to");
   const place = placeOf(address);
   const [output, second] = outputs;
   if (output === undefined) throw new Error("No output goes to this topic");

@@ -1,11 +1,9 @@
 // A stretch of one partition, written as a range and read back from it.
 import { type Range } from "../../schema/record";
 import { type Address } from "../connector";
+import { readOptions } from "./options";
 import { checkOptions, placeOf, type KafkaPlace } from "./place";
 import { registryUrl } from "./schema-registry";
-
-/** What may stand behind the question mark of a topic that is read. */
-const SOURCE_OPTIONS = ["registry"] as const;
 
 /** A topic that is read. */
 export interface ReadPlace extends KafkaPlace {
@@ -19,7 +17,7 @@ export interface TopicRange extends ReadPlace {
 }
 
 export function readPlaceOf(address: Address): ReadPlace {
-  checkOptions(address, SOURCE_OPTIONS, "read from");
+  checkOptions(address, readOptions, "read from");
   const { registry } = address.options;
   return { ...placeOf(address), registry: registry === undefined ? null : registryUrl(registry) };
 }

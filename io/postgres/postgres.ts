@@ -1,14 +1,24 @@
 // `postgres:` addresses: tables in a database, one transaction a batch; and tables that are read.
 import { type Connector } from "../connector";
 import { readLetters } from "./letters";
-import { placeOf, settingsOf, shownServer } from "./settings";
+import { placeOf, postgresSettings, readOptions, settingsOf, shownServer, writeOptions } from "./settings";
 import { postgresSource } from "./source";
 import { PostgresTarget } from "./target";
 
 export const postgres: Connector = {
   name: "postgres",
+  about: {
+    summary:
+      "A PostgreSQL database: tables are made where they are missing; where a table or view is read, it is named",
+    examples: ["postgres://user@host:5432/database", "postgres://user@host/database?table=trades&time=made_at"],
+    readOptions,
+    writeOptions,
+    settings: postgresSettings,
+    killTests: ["test/kill.integration.ts"],
+  },
   source: postgresSource,
   sink: {
+    deliveryClass: "keyed",
     delivery: "rows replace the row of their key, all outputs in one transaction; a batch that is there is skipped",
     wants: "update",
     place: (address) => shownServer(placeOf(address)),

@@ -2,38 +2,26 @@
 import os from "node:os";
 import { parseDuration } from "../../schema/duration";
 import { UsageError } from "../../schema/errors";
+import { type EnvironmentSetting } from "../about";
 import { suggestion } from "../address";
+import { type AddressOption } from "../address-options";
 import { type Address } from "../connector";
 import { tlsOf, type Tls } from "./tls";
 
-export interface Setting {
-  readonly name: string;
-  /** option: behind the question mark of the address. environment: a variable. */
-  readonly from: "option" | "environment";
-  /** For which side of a pipeline it has a meaning. */
-  readonly side: "both" | "source";
-  /** As a person would write it; null when there is none. */
-  readonly usual: string | null;
-  readonly description: string;
-}
-
-const option = (name: string, usual: string | null, description: string, side: Setting["side"] = "both"): Setting => ({
+const option = (name: string, usual: string | null, description: string): AddressOption => ({
   name,
-  from: "option",
-  side,
   usual,
   description,
 });
-const variable = (name: string, usual: string | null, description: string): Setting => ({
+const variable = (name: string, usual: string | null, description: string, secret = false): EnvironmentSetting => ({
   name,
-  from: "environment",
-  side: "both",
-  usual,
+  ...(usual === null ? {} : { usual }),
   description,
+  secret,
 });
 
-/** All of them, in the order of a manual. */
-export const SETTINGS: readonly Setting[] = [
+/** The options of every address. */
+export const writeOptions: readonly AddressOption[] = [
   option("schema", "public", "the schema that the tables are in"),
   option(
     "sslmode",
@@ -44,27 +32,29 @@ export const SETTINGS: readonly Setting[] = [
   option("answer_timeout", "8s", "how long a server may be silent before it is asked whether it is still there"),
   option("statement_timeout", "5m", "how long one statement may take; 0 is without end"),
   option("lock_timeout", "30s", "how long to wait for rows and tables that others have locked; 0 is without end"),
-  option("table", null, "the table or view to read", "source"),
-  option("columns", null, "the columns to read, with commas between; else all", "source"),
-  option(
-    "key",
-    "the primary key",
-    "a column of whole numbers that tells rows apart: the table is read in its ranges",
-    "source",
-  ),
-  option("time", null, "a column of times, by which --since and --until choose rows", "source"),
+];
+
+/** The options of an address that is read. */
+export const readOptions: readonly AddressOption[] = [
+  option("table", null, "the table or view to read"),
+  option("columns", null, "the columns to read, with commas between; else all"),
+  option("key", "the primary key", "a column of whole numbers that tells rows apart: the table is read in its ranges"),
+  option("time", null, "a column of times, by which --since and --until choose rows"),
+  ...writeOptions,
+];
+
+/** What the tools of PostgreSQL take from the environment too, and a file for the password. */
+export const postgresSettings: readonly EnvironmentSetting[] = [
   variable("PGHOST", "localhost", "the server, where the address names none"),
   variable("PGPORT", "5432", "its port, where the address names none"),
   variable("PGUSER", "the system's user", "the user, where the address names none"),
   variable("PGDATABASE", null, "the database, where the address names none"),
-  variable("PGPASSWORD", null, "the password"),
+  variable("PGPASSWORD", null, "the password", true),
   variable("POSTGRES_PASSWORD_FILE", null, "a file with nothing but the password in it"),
   variable("PGPASSFILE", "~/.pgpass", "a file of passwords by host, port, database and user, as psql reads it"),
   variable("PGSSLMODE", "disable", "as sslmode, for every address"),
   variable("PGSSLROOTCERT", null, "a file with the certificates that a server's is checked against"),
 ];
-
-const OPTIONS = SETTINGS.filter((setting) => setting.from === "option");
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -90,14 +80,14 @@ export function settingsOf(
 ): PostgresSettings {
   const { options } = address;
   const place = placeOf(address, environment);
-  const known = OPTIONS.filter((setting) => side === "source" || setting.side === "both").map(({ name }) => name);
+  const known = (side === "source" ? readOptions : writeOptions).map(({ name }) => name);
   for (const name of Object.keys(options)) {
     if (/^(pg)?pass/i.test(name)) throw passwordInAddress();
     if (!known.includes(name))
       throw new UsageError(`The option “${name}” of ${shownServer(place)}: ${suggestion(name, known)}`);
   }
   const time = (name: string, least: number): number => {
-    const text = options[name] ?? OPTIONS.find((setting) => setting.name === name)?.usual ?? "";
+    const text = options[name] ?? writeOptions.find((known) => known.name === name)?.usual ?? "";
     const milliseconds = parseDuration(text);
     if (milliseconds === null || milliseconds < least)
       throw new UsageError(

@@ -5,6 +5,7 @@ import { UsageError } from "../../schema/errors";
 import { type Range, type SourceRecord } from "../../schema/record";
 import { timeText } from "../../schema/time-text";
 import { suggestion } from "../address";
+import { type AddressOption } from "../address-options";
 import { EVERYTHING, type Address, type SourceConnector, type Stretch } from "../connector";
 import { localPath, shownPath } from "../local-path";
 import { openDatabase, type Database, type SqlValue } from "./database";
@@ -14,11 +15,15 @@ import { quoteName } from "./shape";
 const PAGE_ROWS = 2_000;
 const DAY = 24 * 3_600_000;
 
-export const SOURCE_OPTIONS = {
-  table: "the table that is read",
-  columns: "which of its columns, with commas between them; else all",
-  time: "the column with the time of a row: ISO 8601 text, or milliseconds; for --since and --until",
-} as const;
+export const readOptions = [
+  { name: "table", usual: null, description: "the table that is read" },
+  { name: "columns", usual: null, description: "which of its columns, with commas between them; else all" },
+  {
+    name: "time",
+    usual: null,
+    description: "the column with the time of a row: ISO 8601 text, or milliseconds; for --since and --until",
+  },
+] as const satisfies readonly AddressOption[];
 
 export const sqliteSource: SourceConnector = {
   plan: planTable,
@@ -28,11 +33,10 @@ export const sqliteSource: SourceConnector = {
 
 async function planTable(address: Address, stretch: Stretch): Promise<Range[]> {
   const { path, options } = address;
+  const known = readOptions.map(({ name }) => name) as readonly string[];
   for (const option of Object.keys(options)) {
-    if (!Object.hasOwn(SOURCE_OPTIONS, option))
-      throw new UsageError(
-        `sqlite:${path} has no option “${option}”: ${suggestion(option, Object.keys(SOURCE_OPTIONS))}`,
-      );
+    if (!known.includes(option))
+      throw new UsageError(`sqlite:${path} has no option “${option}”: ${suggestion(option, known)}`);
   }
   const file = localPath(path);
   const { table, time = null } = options;

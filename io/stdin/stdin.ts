@@ -4,7 +4,7 @@ import { type Readable } from "node:stream";
 import { messageOf, RunError, UsageError } from "../../schema/errors";
 import { type SourceRecord } from "../../schema/record";
 import { type Address, type Connector, type SourceConnector } from "../connector";
-import { formatOption, recordsOf, type Format } from "../format";
+import { formatOption, formatOptions, recordsOf, type Format } from "../format";
 
 /** The name of standard input in records. */
 const SOURCE = "stdin";
@@ -66,4 +66,15 @@ async function* chunksUntil(stream: Readable, signal: AbortSignal | undefined): 
   }
 }
 
-export const stdin: Connector = { name: "stdin", source: readFrom(() => process.stdin) };
+export const stdin: Connector = {
+  name: "stdin",
+  about: {
+    summary: "Standard input: what another program writes into a pipe",
+    examples: ["stdin:", "stdin:?format=csv"],
+    readOptions: formatOptions("ndjson"),
+    writeOptions: [],
+    settings: [],
+    killTests: [],
+  },
+  source: readFrom(() => process.stdin),
+};

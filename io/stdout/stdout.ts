@@ -7,6 +7,7 @@ import { ndjsonOf } from "../row-text";
 /** A sink that prints to `stream`. */
 export function printTo(stream: Writable): SinkConnector {
   return {
+    deliveryClass: "append",
     delivery: "append: the rows of a batch that is run again are printed again",
     wants: "final",
     place: () => "",
@@ -55,4 +56,15 @@ function print(stream: Writable, lines: string): Promise<void> {
   });
 }
 
-export const stdout: Connector = { name: "stdout", sink: printTo(process.stdout) };
+export const stdout: Connector = {
+  name: "stdout",
+  about: {
+    summary: "Standard output: rows as NDJSON, each with the name of its output where there are several",
+    examples: ["stdout:"],
+    readOptions: [],
+    writeOptions: [],
+    settings: [],
+    killTests: [],
+  },
+  sink: printTo(process.stdout),
+};

@@ -9,6 +9,7 @@ import type * as Postgres from "./postgres/postgres";
 import type * as Sqlite from "./sqlite/sqlite";
 import type * as Stdin from "./stdin/stdin";
 import type * as Stdout from "./stdout/stdout";
+import type * as WebSocket from "./websocket/websocket";
 
 /* eslint-disable @typescript-eslint/no-require-imports -- connectors load lazily, and synchronously so that jest can too */
 const connectors: Record<string, () => Connector> = {
@@ -20,6 +21,8 @@ const connectors: Record<string, () => Connector> = {
   sqlite: () => (require("./sqlite/sqlite") as typeof Sqlite).sqlite,
   stdin: () => (require("./stdin/stdin") as typeof Stdin).stdin,
   stdout: () => (require("./stdout/stdout") as typeof Stdout).stdout,
+  ws: () => (require("./websocket/websocket") as typeof WebSocket).websocket,
+  wss: () => (require("./websocket/websocket") as typeof WebSocket).websocket,
 };
 /* eslint-enable @typescript-eslint/no-require-imports */
 

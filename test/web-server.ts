@@ -1,7 +1,7 @@
 // A web server of a test's own: it answers as the test says, also as no server should.
 import { once } from "node:events";
 import http, { type IncomingMessage, type ServerResponse } from "node:http";
-import { type AddressInfo } from "node:net";
+import { type AddressInfo, type Socket } from "node:net";
 
 export type Answer = (request: IncomingMessage, response: ServerResponse) => void;
 
@@ -22,6 +22,7 @@ export function webServer(): WebServer {
   let answer: Answer = notThere;
   let requests: IncomingMessage[] = [];
   let connections = 0;
+  const open = new Set<Socket>();
   let server = http.createServer();
   beforeEach(async () => {
     [answer, requests, connections] = [notThere, [], 0];
@@ -29,13 +30,18 @@ export function webServer(): WebServer {
       requests.push(request);
       answer(request, response);
     });
-    server.on("connection", () => (connections += 1));
+    server.on("connection", (socket) => {
+      connections += 1;
+      open.add(socket);
+      socket.on("close", () => open.delete(socket));
+    });
     // A client that breaks off is part of the test.
     server.on("clientError", (_error, socket) => socket.destroy());
     await once(server.listen(0, "127.0.0.1"), "listening");
   });
   afterEach(async () => {
-    server.closeAllConnections();
+    // Those too that were upgraded, which the server itself forgets.
+    for (const socket of open) socket.destroy();
     await new Promise((resolve) => server.close(resolve));
   });
   return {

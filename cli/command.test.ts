@@ -110,6 +110,14 @@ test("list names every pipeline", async () => {
   expect(JSON.parse(stdout)).toEqual(catalog.map(({ name, summary }) => ({ name, summary })));
 });
 
+test("describe tells where live: is, and that what gives each record once needs the direct runner", async () => {
+  const { stdout } = await beamline("describe", "trades-ingest");
+  expect(stdout).toMatch(/--from live: reads wss:.*, which only the direct runner can without end/);
+  expect(stdout).toMatch(/--to live: writes kafka:.*: append, at least once/);
+  const json = JSON.parse((await beamline("describe", "ticker-clean", "--json")).stdout) as { inputs: object[] };
+  expect(json.inputs).toMatchObject([{ live: "kafka://localhost:29092/ticker_raw", runners: ["any"] }]);
+});
+
 test("describe tells inputs, outputs, parameters and the graph", async () => {
   const { code, stdout, stderr } = await beamline("describe", "trades-aggregate");
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" });

@@ -1,9 +1,12 @@
 // `describe`: a pipeline as its users need to know it, in words and as JSON.
 import { type z } from "zod";
 import { newGraph, defaultContext } from "../beam";
+import { parseAddress } from "../io/address";
+import { type Address } from "../io/connector";
+import { sinkOf, sourceOf } from "../io/registry";
 import { readRanges } from "../runners/read-range";
 import { writeOutput } from "../runners/direct/open-outputs";
-import { type Pipeline } from "../pipelines/definition";
+import { type InputSpec, type OutputSpec, type Pipeline } from "../pipelines/definition";
 import { type Column, type Table } from "../schema/table";
 import { flagLines, table } from "./help";
 import { parametersOf } from "./parameters";
@@ -46,22 +49,53 @@ export function fieldsOf(model: z.ZodType): [string, string][] {
   return Object.entries(shape).map(([name, type]) => [name, type.meta()?.description ?? ""]);
 }
 
+/** Where `live:` is, by the usual parameters; null where it is nowhere. */
+function liveOf(pipeline: Pipeline, live: ((params: never) => string) | null | undefined): Address | null {
+  const params = pipeline.params.safeParse({});
+  return live == null || !params.success ? null : parseAddress(live(params.data as never));
+}
+
+/** What is given only once is kept in an inbox, which is on the machine of the job. */
+const needsInbox = (address: Address): boolean => {
+  const source = sourceOf(address);
+  return source.flow !== undefined && source.follow === undefined;
+};
+
+function liveInputLines(pipeline: Pipeline, { live }: InputSpec): string[] {
+  const address = liveOf(pipeline, live);
+  if (address === null) return [];
+  const where = `  --from live: reads ${address.scheme}:${address.path}`;
+  return needsInbox(address) ? [`${where}, which only the direct runner can without end`] : [where];
+}
+
+function liveOutputLines(pipeline: Pipeline, { live }: OutputSpec<unknown>): string[] {
+  const address = liveOf(pipeline, live);
+  return address === null ? [] : [`  --to live: writes ${address.scheme}:${address.path}: ${sinkOf(address).delivery}`];
+}
+
 export function describe(pipeline: Pipeline): string {
   const heading = (text: string) => ["", paint.bold(text)];
   const lines = [`${paint.bold(pipeline.name)}: ${pipeline.summary} (version ${pipeline.version})`];
-  for (const [name, { model, from }] of Object.entries(pipeline.inputs)) {
+  for (const [name, input] of Object.entries(pipeline.inputs)) {
     lines.push(
       ...heading(`Input ${name}`),
-      `  read from ${from} unless --from says otherwise`,
-      ...table(fieldsOf(model)),
+      `  read from ${input.from} unless --from says otherwise`,
+      ...liveInputLines(pipeline, input),
+      ...table(fieldsOf(input.model)),
     );
   }
-  for (const [name, { table: output }] of Object.entries(pipeline.outputs)) {
+  for (const [name, spec] of Object.entries(pipeline.outputs)) {
+    const { table: output } = spec;
     const columns = output.columns.map(
       (column) =>
         [column.name, `${typeText(column)}${column.description === "" ? "" : ` — ${column.description}`}`] as const,
     );
-    lines.push(...heading(`Output ${name}: table ${output.name}`), `  ${delivery(output)}`, ...table(columns));
+    lines.push(
+      ...heading(`Output ${name}: table ${output.name}`),
+      `  ${delivery(output)}`,
+      ...liveOutputLines(pipeline, spec),
+      ...table(columns),
+    );
   }
   const parameters = parametersOf(pipeline.params);
   if (parameters.length > 0) lines.push(...heading("Parameters"), ...flagLines(parameters));
@@ -69,14 +103,22 @@ export function describe(pipeline: Pipeline): string {
   return lines.join("\n");
 }
 
+function liveJson(pipeline: Pipeline, live: InputSpec["live"]): object {
+  const address = liveOf(pipeline, live);
+  return address === null
+    ? {}
+    : { live: `${address.scheme}:${address.path}`, runners: needsInbox(address) ? ["direct"] : ["any"] };
+}
+
 export function describeJson(pipeline: Pipeline): unknown {
   return {
     name: pipeline.name,
     summary: pipeline.summary,
     version: pipeline.version,
-    inputs: Object.entries(pipeline.inputs).map(([name, { model, from }]) => ({
+    inputs: Object.entries(pipeline.inputs).map(([name, { model, from, live }]) => ({
       name,
       from,
+      ...liveJson(pipeline, live),
       fields: fieldsOf(model).map(([field, description]) => ({ name: field, description })),
     })),
     outputs: Object.entries(pipeline.outputs).map(([name, { table: output }]) => ({

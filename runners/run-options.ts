@@ -125,7 +125,11 @@ export const RunOptions = z.object({
 export type RunOptions = z.infer<typeof RunOptions>;
 
 /** What the verb status takes. */
-export const StatusOptions = RunOptions.pick({ "state-dir": true });
+export const StatusOptions = RunOptions.pick({ "state-dir": true }).extend({
+  "max-age": duration()
+    .optional()
+    .describe("fails when a job does not run, or its newest window, or else its newest record, is older than this"),
+});
 
 /** What the verb replay takes. What is not said is as the job was last run. */
 export const ReplayOptions = RunOptions.pick({

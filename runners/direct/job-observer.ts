@@ -86,6 +86,9 @@ export class JobObserver {
         });
         break;
       }
+      case "announced":
+        log.event("rows announced", { said: event.said, rows: event.rows });
+        break;
       case "retrying": {
         const { what, attempt, error } = event;
         metrics.add("retries_total", 1, { what });

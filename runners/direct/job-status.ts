@@ -2,6 +2,7 @@
 import { existsSync, readdirSync } from "node:fs";
 import { type Address } from "../../io/connector";
 import { openDatabase, type Database } from "../../io/sqlite/database";
+import { formatDuration } from "../../schema/duration";
 import { messageOf, UsageError } from "../../schema/errors";
 import { isInboxFile } from "./inbox";
 import { lookAtSources, nextOf, partId } from "./job-sources";
@@ -17,6 +18,8 @@ export interface JobStatus {
   /** Null also behind --flush, which closes windows of all times. */
   readonly watermark: number | null;
   readonly openWindows: number;
+  /** The end of the newest window that has begun, or when records were read last where there are no windows. */
+  readonly newest: number | null;
   /** Records a second in the last batches. */
   readonly recordsPerSecond: number | null;
   readonly read: number;
@@ -78,6 +81,7 @@ export async function jobStatus(directory: string, job: string): Promise<JobStat
       lastBatchTime: time == null ? null : Number(time),
       watermark: watermark === undefined || meta.has("ended") ? null : Number(watermark),
       openWindows: Number(one("SELECT count(*) AS n FROM accumulator WHERE closed = 0")["n"] ?? 0),
+      newest: newestOf(database, meta.get("aggregates")),
       recordsPerSecond: seconds == null || Number(seconds) === 0 ? null : Math.round(Number(records) / Number(seconds)),
       read: totals["read"] ?? 0,
       deadLetters: totals["dead"] ?? 0,
@@ -88,6 +92,27 @@ export async function jobStatus(directory: string, job: string): Promise<JobStat
   } finally {
     database.close();
   }
+}
+
+/** What is wrong with a job whose newest window must not be older than so many milliseconds; null when all is well. */
+export function troubleOf({ job, state, newest, lastError }: JobStatus, maxAge: number, now: number): string | null {
+  if (state !== "running") return `The job ${job} does not run${lastError === null ? "" : `: ${lastError}`}`;
+  if (newest === null) return `The job ${job} has no window yet`;
+  if (now - newest <= maxAge) return null;
+  return `The newest window of ${job} ended ${formatDuration(Math.round((now - newest) / 1000) * 1000)} ago, at ${new Date(newest).toISOString()}`;
+}
+
+/** Windows that have not begun do not count: a record may be of the future. */
+function newestOf(database: Database, aggregates: string | undefined): number | null {
+  const newest = database.prepare(
+    "SELECT window_end AS at FROM accumulator WHERE aggregate = ? AND window_start <= ? ORDER BY window_end DESC LIMIT 1",
+  );
+  const names = (JSON.parse(aggregates ?? "[]") as { name: string }[]).map(({ name }) => name);
+  const lastRead = "SELECT max(batch_time) AS at FROM plan WHERE committed = 1 AND records > 0";
+  const found =
+    names.length === 0 ? database.prepare(lastRead).all([]) : names.flatMap((name) => newest.all([name, Date.now()]));
+  const times = found.flatMap(({ at }) => (at == null ? [] : [Number(at)]));
+  return times.length === 0 ? null : Math.max(...times);
 }
 
 function metaOf(database: Database): Map<string, string> {

@@ -5,6 +5,7 @@ import { runDirect, type RunContext } from "../../beam";
 import { type Address, type Output, type StartAt } from "../../io/connector";
 import { sinkOf } from "../../io/registry";
 import { type Pipeline } from "../../pipelines/definition";
+import { type Row } from "../../schema/table";
 import { messageOf, UnavailableError, UsageError } from "../../schema/errors";
 import { aggregatesOf, type NamedAggregate } from "../../transforms/aggregates-of";
 import { withMemory } from "../../transforms/memory";
@@ -70,6 +71,7 @@ export type JobEvent =
       readonly openWindows: number;
       readonly lettersWaiting: number;
     }
+  | { readonly kind: "announced"; readonly said: string; readonly rows: number }
   | {
       readonly kind: "retrying";
       readonly what: Waiting;
@@ -707,9 +709,12 @@ class Job {
     const usual = contextOf(request, this.name, id, plan.batchTime);
     const context = isReplay ? { ...usual, deadLetterLimit: NO_LIMIT } : usual;
     const { graph, cleanedOnce } = buildGraph(request.pipeline, request.params, context, ranges, this.wants);
-    const opened = await OpenOutputs.open(this.outputs, request.outputs, batch, ({ name, table }, rows) =>
-      this.tasting.taste(name, table, rows),
-    );
+    const lastRows = new Map<string, Row>();
+    const opened = await OpenOutputs.open(this.outputs, request.outputs, batch, ({ name, table }, rows) => {
+      this.tasting.taste(name, table, rows);
+      const last = rows[rows.length - 1];
+      if (last !== undefined) lastRows.set(name, last);
+    });
     const stopWatching = watchReading(id, {
       signal: this.atOnce.signal,
       onRecords: (source, records) => memory.sawRecords(source, records),
@@ -743,6 +748,7 @@ class Job {
       else memory.settle();
       this.note(plan, counts, seconds);
       if (partial.length > 0) request.onEvent?.({ kind: "partial", windows: partial });
+      this.announce(lastRows, counts);
     } catch (error) {
       memory.forget();
       await opened.abort();
@@ -751,6 +757,18 @@ class Job {
       stopWatching();
     }
     await request.onPoint?.("committed");
+  }
+
+  private announce(lastRows: ReadonlyMap<string, Row>, { written }: Counts): void {
+    for (const [name, { announced }] of Object.entries(this.request.pipeline.outputs)) {
+      const row = lastRows.get(name);
+      if (announced === undefined || row === undefined) continue;
+      this.request.onEvent?.({
+        kind: "announced",
+        said: `${announced}: ${JSON.stringify(row)}`,
+        rows: written[name] ?? 0,
+      });
+    }
   }
 
   private metaOfMigration(): Record<string, string> {

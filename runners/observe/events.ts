@@ -72,6 +72,12 @@ export const EVENTS = {
       watermark: "time?",
     },
   },
+  "rows announced": {
+    level: "info",
+    people: "summed",
+    help: "What an output wants to be told of: how many rows went to it, and the last one",
+    fields: { said: "text", rows: "count" },
+  },
   "batch failed": {
     level: "error",
     people: "all",

@@ -65,7 +65,7 @@ export class JobObserver {
         break;
       }
       case "committed": {
-        const { plan, counts, seconds, watermark, openWindows, lettersWaiting } = event;
+        const { plan, counts, seconds, watermark, openWindows, lettersWaiting, stateBytes } = event;
         readiness.batchCommitted();
         metrics.addCounts(counts);
         metrics.add("records_lost_total", plan.lost);
@@ -73,6 +73,7 @@ export class JobObserver {
         metrics.observe("batch_seconds", seconds);
         metrics.set("open_windows", openWindows);
         metrics.set("dead_letters_waiting", lettersWaiting);
+        metrics.set("state_bytes", stateBytes);
         metrics.set("watermark_seconds", watermark === null ? null : watermark / 1000);
         metrics.set("watermark_delay_seconds", watermark === null ? null : (Date.now() - watermark) / 1000);
         metrics.set("last_commit_timestamp_seconds", Date.now() / 1000);

@@ -1,7 +1,7 @@
 // What a job that goes on has durably, in one SQLite file: the plan that is under way, how far each source was read, the
 // watermark, and the accumulators of windows. A batch's part of it is committed in one transaction or not at all.
 import { randomBytes } from "node:crypto";
-import { existsSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import path from "node:path";
 import { type LetterId } from "../../io/connector";
 import { makeDirectory } from "../../io/local-path";
@@ -419,6 +419,14 @@ export class JobState {
 
   openWindows(): number {
     return Number(this.all("SELECT count(*) AS n FROM accumulator WHERE closed = 0")[0]?.["n"] ?? 0);
+  }
+
+  /** How much the state takes on disk, with what SQLite has beside the file. */
+  bytes(): number {
+    return ["", "-wal"].reduce(
+      (sum, ending) => sum + (statSync(this.file + ending, { throwIfNoEntry: false })?.size ?? 0),
+      0,
+    );
   }
 
   /** Makes a batch's end durable, all of it or nothing. */

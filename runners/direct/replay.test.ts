@@ -74,6 +74,19 @@ describe("a repaired record", () => {
     expect(total()).toMatchObject({ read: 3, ok: 3, dead: 0 });
   });
 
+  test("is no longer among those that wait, as every batch tells with the size of the state", async () => {
+    const told: { waiting: number; bytes: number }[] = [];
+    const onEvent: JobRequest["onEvent"] = (event) => {
+      if (event.kind === "committed") told.push({ waiting: event.lettersWaiting, bytes: event.stateBytes });
+    };
+    append(tradeAt(1, 0), broken(2, 1), broken(3, 2));
+    await runContinuous(request({}, { onEvent }));
+    change("UPDATE dead_letters SET value = replace(value, 'dear', '100.5') WHERE position < 200");
+    await replayLetters(request({}, { onEvent }), ANY);
+    expect(told.map(({ waiting }) => waiting)).toEqual([2, 1]);
+    for (const { bytes } of told) expect(bytes).toBeGreaterThan(4096);
+  });
+
   test("counts in a window that was closed long ago, and what came since is as it was", async () => {
     append(tradeAt(1, 0), broken(2, 1), tradeAt(3, 600), tradeAt(4, 601));
     await runContinuous(request());

@@ -70,6 +70,7 @@ export type JobEvent =
       readonly watermark: number | null;
       readonly openWindows: number;
       readonly lettersWaiting: number;
+      readonly stateBytes: number;
     }
   | { readonly kind: "announced"; readonly said: string; readonly rows: number }
   | {
@@ -799,7 +800,16 @@ class Job {
     const openWindows = this.state.openWindows();
     const watermark = this.state.watermark();
     const lettersWaiting = this.state.totals()["dead"] ?? 0;
-    this.request.onEvent?.({ kind: "committed", plan, counts, seconds, watermark, openWindows, lettersWaiting });
+    this.request.onEvent?.({
+      kind: "committed",
+      plan,
+      counts,
+      seconds,
+      watermark,
+      openWindows,
+      lettersWaiting,
+      stateBytes: this.state.bytes(),
+    });
   }
 
   private report(seconds: number): Report & { readonly sample: Sample } {

@@ -13,16 +13,21 @@ export function isFree(port: number): Promise<boolean> {
   });
 }
 
+/**
+ * Where free ports are looked for: below those that systems give to clients. A client that tries a server's port again and
+ * again while that is away could be given the same one, and would be connected with itself.
+ */
+const FIRST_PORT = 10_240;
+const LAST_PORT = 32_767;
+const TRIES = 200;
+
 /** A port that nobody uses at the moment. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = net.createServer();
-    server.once("error", reject);
-    server.listen({ port: 0, host: HOST }, () => {
-      const { port } = server.address() as net.AddressInfo;
-      server.close(() => resolve(port));
-    });
-  });
+export async function freePort(): Promise<number> {
+  for (let tries = 0; tries < TRIES; tries += 1) {
+    const port = FIRST_PORT + Math.floor(Math.random() * (LAST_PORT - FIRST_PORT + 1));
+    if (await isFree(port)) return port;
+  }
+  throw new RunError(`No port from ${FIRST_PORT} to ${LAST_PORT} is free on this machine`);
 }
 
 /** Whether something listens there: less than ready, but quickly asked. */

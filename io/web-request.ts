@@ -3,7 +3,7 @@ import http, { type IncomingMessage } from "node:http";
 import https from "node:https";
 import { pipeline, type Readable } from "node:stream";
 import zlib from "node:zlib";
-import { UnavailableError, RunError, UsageError } from "../schema/errors";
+import { RunError, UsageError } from "../schema/errors";
 import { type Access } from "./web-access";
 import { explainFailure, silentFor } from "./web-failures";
 import { shownUrl } from "./web-url";
@@ -120,7 +120,6 @@ async function wholeBody(incoming: IncomingMessage, url: URL, most: number): Pro
     }
     chunks.push(chunk);
   }
-  if (!incoming.complete) throw new UnavailableError(`${url.host} broke its answer off after ${bytes} bytes`);
   return Buffer.concat(chunks, bytes);
 }
 

@@ -36,9 +36,10 @@ describe("a message", () => {
     ['{"e":"serverShutdown","E":1}', { kind: "farewell" }],
     ['{"stream":"!serverShutdown","data":{"e":"serverShutdown","E":1}}', { kind: "farewell" }],
     ['{"result":null,"id":1}', { kind: "answer" }],
-    ['{"code":2,"msg":"Invalid request","id":1}', { kind: "refusal", why: "Invalid request" }],
-    ['{"error":{"code":2,"msg":"Invalid request"},"id":1}', { kind: "refusal", why: "Invalid request" }],
-    ['{"error":{},"id":1}', { kind: "refusal", why: "it does not say why" }],
+    ['{"code":2,"msg":"Bad","id":1}', { kind: "refusal", why: "Bad", value: '{"code":2,"msg":"Bad","id":1}' }],
+    ['{"code":3,"msg":"Bad"}', { kind: "refusal", why: "Bad", value: '{"code":3,"msg":"Bad"}' }],
+    ['{"error":{"code":2,"msg":"Bad"}}', { kind: "refusal", why: "Bad", value: '{"error":{"code":2,"msg":"Bad"}}' }],
+    ['{"code":"2","msg":"Bad"}', { kind: "record", value: '{"code":"2","msg":"Bad"}', id: null }],
     ["<html>", { kind: "garbage", value: "<html>" }],
     ['"trade"', { kind: "garbage", value: '"trade"' }],
     ["[]", { kind: "garbage", value: "[]" }],
@@ -193,6 +194,18 @@ describe("trades that are missing", () => {
     expect([asked, ids]).toEqual([[], upTo(6)]);
   });
 
+  it("may come by themselves while they are asked for: then they come once", async () => {
+    const there = having(() => true);
+    web.answer((request, response) => {
+      sockets.callers[0]?.client.send(trade("A", 3));
+      // By then it was taken in.
+      setTimeout(() => there(request, response), 50);
+    });
+    sockets.greet(sending([1, 5]));
+    const { ids, filled } = await streamed("&grace=1ms", many(5));
+    expect([ids, filled.length]).toEqual([upTo(5), 2]);
+  });
+
   it("are asked for page by page", async () => {
     web.answer(having(() => true));
     sockets.greet(sending([1], [2502]));
@@ -217,7 +230,7 @@ describe("trades that are missing", () => {
 
   it("that the history does not have yet are asked for again", async () => {
     let asked = 0;
-    web.answer((request, response) => having(() => true, (asked += 1) === 1 ? 2 : 1000)(request, response));
+    web.answer((request, response) => having(() => true, (asked += 1) === 1 ? 1 : 1000)(request, response));
     sockets.greet(sending([1, 4]));
     expect((await streamed("&grace=1ms", many(4))).ids).toEqual(upTo(4));
   });
@@ -343,9 +356,13 @@ it("an answer to a subscription is no record, and a refusal ends the source", as
     });
   });
   expect((await streamed('&send={"id":1}', many(1))).ids).toEqual([1]);
-  sockets.greet(({ client }) => client.send('{"code":2,"msg":"Invalid request: unknown variant","id":1}'));
-  await expect(streamed("", () => false)).rejects.toMatchObject({
+  const refusal = '{"code":2,"msg":"Invalid request: unknown variant"}';
+  sockets.greet(({ client }) => client.send(refusal));
+  await expect(streamed("&send=x", () => false)).rejects.toMatchObject({
     name: "UsageError",
     message: `ws://${web.host}/stream?streams=a@trade does not take what it was sent: Invalid request: unknown variant`,
   });
+  const { records, news } = await streamed("", (some) => some.length === 1);
+  expect(records[0]?.value).toBe(refusal);
+  expect(news).toMatchObject([{ kind: "garbage" }]);
 });

@@ -25,14 +25,13 @@ function read(text: string): Message {
     if (typeof s !== "string" || s === "" || !isId(t)) return { kind: "garbage", value };
     return { kind: "record", value, id: { key: s, id: t } };
   }
-  if (isWrapped || e !== undefined || !("id" in message)) return { kind: "record", value, id: null };
-  return "result" in message ? { kind: "answer" } : { kind: "refusal", why: refusalIn(message) };
-}
-
-/** `{"code": 2, "msg": "…", "id": 1}`, or the same within `error`. */
-function refusalIn({ error, msg }: Fields): string {
-  const why = isObject(error) ? error["msg"] : msg;
-  return typeof why === "string" ? why.slice(0, 200) : "it does not say why";
+  if (isWrapped || e !== undefined) return { kind: "record", value, id: null };
+  if ("result" in message && "id" in message) return { kind: "answer" };
+  // `{"code": 2, "msg": "…"}`, or the same within `error`; the id is left out where it was not understood.
+  const { code, msg } = isObject(message["error"]) ? (message["error"] as Fields) : message;
+  return typeof code === "number" && typeof msg === "string"
+    ? { kind: "refusal", why: msg.slice(0, 200), value }
+    : { kind: "record", value, id: null };
 }
 
 function historyUrl(server: URL, symbol: string, from: number, limit: number): URL {

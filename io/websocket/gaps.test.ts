@@ -98,4 +98,6 @@ it("holds so much and no more", () => {
   const lost = Array.from({ length: 10_003 }, (_, at) => gaps.see("A", 2 * at, 0)).flat();
   expect(gaps.all()).toHaveLength(10_000);
   expect(lost).toHaveLength(2);
+  for (let key = 0; key < 10_003; key += 1) gaps.see(String(key), 1, 0);
+  expect(JSON.parse(gaps.toText())).toHaveLength(10_000);
 });

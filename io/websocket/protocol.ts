@@ -13,7 +13,7 @@ export type Message =
   | { readonly kind: "garbage"; readonly value: string }
   /** To something that was sent. */
   | { readonly kind: "answer" }
-  | { readonly kind: "refusal"; readonly why: string }
+  | { readonly kind: "refusal"; readonly why: string; readonly value: string }
   /** The server ends the connection soon. */
   | { readonly kind: "farewell" };
 

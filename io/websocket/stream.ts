@@ -193,6 +193,11 @@ class Stream {
       case "answer":
         return null;
       case "refusal":
+        // Of what? Nothing was sent.
+        if (this.streamed.send.length === 0) {
+          this.garbage += 1;
+          return this.record(message.value, at, null);
+        }
         this.fail(new UsageError(`${this.streamed.shown} does not take what it was sent: ${message.why}`));
         return null;
       case "farewell":

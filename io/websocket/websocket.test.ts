@@ -1,6 +1,6 @@
 // The source as a runner uses it, against a server of the test's own, which is kind, broken or hostile.
 import { once } from "node:events";
-import { setImmediate as nextTurn } from "node:timers/promises";
+import { setImmediate as nextTurn, setTimeout as pause } from "node:timers/promises";
 import { type SourceRecord } from "../../schema/record";
 import { socketServer, type Caller } from "../../test/socket-server";
 import { webServer } from "../../test/web-server";
@@ -165,12 +165,16 @@ describe("a connection", () => {
   it("is replaced before the server ends it, and nothing is missed", async () => {
     const events: string[] = [];
     let next = 0;
+    const ready = new Set<Caller>();
     const ticking = setInterval(() => {
       next += 1;
-      for (const { client } of sockets.callers) if (client.readyState === client.OPEN) client.send(String(next));
+      for (const { client } of ready) if (client.readyState === client.OPEN) client.send(String(next));
     }, 5);
-    sockets.greet(({ client, number }) => {
+    sockets.greet((caller) => {
+      const { client, number } = caller;
       events.push(`open ${number}`);
+      // It takes a while until a server gives anything.
+      setTimeout(() => ready.add(caller), 30);
       client.on("close", (code) => events.push(`close ${number} ${code}`));
     });
     const { values, news } = await streamed("/#renew=80ms", () => sockets.callers.length >= 4);
@@ -309,7 +313,7 @@ describe("where nobody takes what comes", () => {
       // Until what waits here says that the other side takes nothing.
       const write = () => {
         for (let some = 0; some < 1000; some += 1) client.send(`${(sent += 1)} ${KILOBYTE}`);
-        isHeldUp = client.bufferedAmount > 4_000_000;
+        isHeldUp = client.bufferedAmount > 32_000_000;
         if (!isHeldUp) setImmediate(write);
       };
       write();
@@ -323,7 +327,12 @@ describe("where nobody takes what comes", () => {
       signal: stop.signal,
     };
     for await (const some of stream(streamedOf(at("/")), settings)) {
-      while (!isHeldUp) await nextTurn();
+      if (records.length === 0) {
+        while (!isHeldUp) await nextTurn();
+        // Were it taken in, it would be gone by then.
+        await pause(500);
+        expect(sockets.callers[0]?.client.bufferedAmount).toBeGreaterThan(0);
+      }
       records.push(...some);
       if (records.length === sent) stop.abort();
     }
@@ -348,6 +357,8 @@ describe("where nobody takes what comes", () => {
       if (!isGone) {
         sockets.callers[0]?.client.terminate();
         while (!isGone) await nextTurn();
+        await pause(50);
+        expect(sockets.callers).toHaveLength(1);
       }
       if (values.includes("again")) stop.abort();
     }

@@ -154,6 +154,20 @@ test("describe --json is one object", async () => {
   });
 });
 
+test("the options of a web address in .env are not taken for a comment", async () => {
+  const address = "https://h/x?a=b#evry=30s";
+  for (const line of [`BEAMLINE_FROM=${address}`, `export BEAMLINE_FROM = trades=${address}`]) {
+    write(".env", `A=1 # see https://h/#top\n${line}\n`);
+    const { code, stderr } = await beamline("trades-aggregate");
+    expect([code, stderr]).toEqual([
+      2,
+      ".env: behind the “#” in BEAMLINE_FROM all is a comment: put quotes around the whole value\n",
+    ]);
+  }
+  write(".env", `# A=https://h/#top\nBEAMLINE_FROM="${address}"\n`);
+  expect((await beamline("trades-aggregate")).stderr).toMatch(/has the option “evry”: did you mean “every”\?/);
+});
+
 test(".env that cannot be read is one sentence", async () => {
   write(".env/file", "");
   const { code, stderr } = await beamline("run");

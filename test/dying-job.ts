@@ -3,7 +3,9 @@
 import { readParameters } from "../cli/parameters";
 import { quietSdkLogs } from "../beam";
 import { parseAddress } from "../io/address";
+import { openDatabase } from "../io/sqlite/database";
 import { tradesAggregate } from "../pipelines/trades/trades-aggregate";
+import { inboxFile } from "../runners/direct/inbox";
 import { JobState, type BatchCommit } from "../runners/direct/job-state";
 import { replayLetters, runContinuous, type JobRequest, type Point } from "../runners/direct/run-continuous";
 import { RunOptions } from "../runners/run-options";
@@ -15,7 +17,7 @@ export interface DyingJob {
   readonly flags: Readonly<Record<string, string>>;
   /** Ends at the so-many-th time that this point is reached. */
   readonly die: { readonly point: Point; readonly nth: number } | null;
-  readonly wrong: "positions before targets" | "accumulators apart" | null;
+  readonly wrong: "positions before targets" | "accumulators apart" | "inbox emptied before the commit" | null;
   /** Tries all dead letters again, instead of reading. */
   readonly replays: boolean;
 }
@@ -46,6 +48,18 @@ async function main({ from, to, flags, die, wrong, replays }: DyingJob): Promise
     },
     ...(wrong === "accumulators apart"
       ? { openState: (directory, job) => AccumulatorsApart.open(directory, job) }
+      : {}),
+    ...(wrong === "inbox emptied before the commit"
+      ? {
+          commitInOrder: async (targets, state) => {
+            const inbox = openDatabase(inboxFile(request.options["state-dir"], tradesAggregate.name, "trades"));
+            inbox.exec("PRAGMA busy_timeout = 5000; DELETE FROM record");
+            inbox.close();
+            if (Math.random() < 0.3) process.kill(process.pid, "SIGKILL");
+            await targets();
+            state();
+          },
+        }
       : {}),
     ...(wrong === "positions before targets"
       ? {

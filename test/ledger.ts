@@ -15,7 +15,7 @@ export interface Expected {
 /** Trades in the order in which they are sent: disordered by up to five seconds, one of twenty sent twice. */
 export class Ledger {
   private next = 0;
-  private readonly candles = new Map<string, { trades: number; volume: number }>();
+  private readonly sent: string[] = [];
   /** Numbers with a remainder: the same sequence for the same seed. */
   private state: number;
 
@@ -40,19 +40,32 @@ export class Ledger {
       const record = { key: symbol, value: trade(id, { s: symbol, T: time, E: time, q: String(quantity) }), time };
       sent.push(record);
       if (this.random(20) === 0) sent.push(record);
-      const place = `${symbol} ${new Date(Math.floor(time / MINUTE) * MINUTE).toISOString()}`;
-      const candle = this.candles.get(place) ?? { trades: 0, volume: 0 };
-      this.candles.set(place, { trades: candle.trades + 1, volume: candle.volume + quantity });
     }
+    this.sent.push(...sent.map(({ value }) => value));
     return sent;
   }
 
   expected(): Expected[] {
-    return [...this.candles]
-      .map(([place, { trades, volume }]) => {
-        const [symbol = "", window_start = ""] = place.split(" ");
-        return { symbol, window_start, trade_count: trades, volume: String(volume) };
-      })
-      .sort((a, b) => (`${a.symbol} ${a.window_start}` < `${b.symbol} ${b.window_start}` ? -1 : 1));
+    return candlesOf(this.sent);
   }
+}
+
+/** The candles of trades, each number counted once. */
+export function candlesOf(values: Iterable<string>): Expected[] {
+  const numbers = new Set<number>();
+  const candles = new Map<string, { trades: number; volume: number }>();
+  for (const value of values) {
+    const { t, s, T, q } = JSON.parse(value) as { t: number; s: string; T: number; q: string };
+    if (numbers.has(t)) continue;
+    numbers.add(t);
+    const place = `${s} ${new Date(Math.floor(T / MINUTE) * MINUTE).toISOString()}`;
+    const candle = candles.get(place) ?? { trades: 0, volume: 0 };
+    candles.set(place, { trades: candle.trades + 1, volume: candle.volume + Number(q) });
+  }
+  return [...candles]
+    .map(([place, { trades, volume }]) => {
+      const [symbol = "", window_start = ""] = place.split(" ");
+      return { symbol, window_start, trade_count: trades, volume: String(volume) };
+    })
+    .sort((a, b) => (`${a.symbol} ${a.window_start}` < `${b.symbol} ${b.window_start}` ? -1 : 1));
 }

@@ -1,3 +1,4 @@
+import { existsSync, writeFileSync } from "node:fs";
 import fc from "fast-check";
 import { UsageError } from "../../schema/errors";
 import { type SourceRecord } from "../../schema/record";
@@ -114,6 +115,10 @@ describe("an inbox", () => {
 
   it("can be asked what lies in it while a job has it, and is not made by that", async () => {
     expect(lookInto(file())).toEqual([]);
+    expect(existsSync(file())).toBe(false);
+    // It is just being made.
+    writeFileSync(file(), "");
+    expect(lookInto(file())).toEqual([]);
     const inbox = open();
     await inbox.append(numbered(0, 5));
     inbox.trim("s", 2);
@@ -123,7 +128,7 @@ describe("an inbox", () => {
   });
 
   it("keeps what is noted with records: when all of them are there, and the newest", async () => {
-    let inbox = open({ records: 2 });
+    const inbox = open({ records: 2 });
     expect(inbox.noted()).toBe(null);
     await inbox.append(numbered(0, 1), undefined, "one");
     const appending = inbox.append(numbered(1, 4), undefined, "four");
@@ -134,7 +139,7 @@ describe("an inbox", () => {
     expect(inbox.noted()).toBe("four");
     await inbox.append([], undefined, "later");
     close(inbox);
-    expect((inbox = open()).noted()).toBe("later");
+    expect(open().noted()).toBe("later");
   });
 
   it("refuses a file of a later version, and one that is none", () => {

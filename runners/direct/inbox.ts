@@ -73,7 +73,7 @@ export class Inbox {
       database = openDatabase(file);
       database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA busy_timeout = 5000;");
       checkFormat(database, file);
-      database.exec(TABLES);
+      database.exec(`BEGIN IMMEDIATE; ${TABLES} COMMIT;`);
       return new Inbox(database, file, bounds, onFull);
     } catch (error) {
       database?.close();
@@ -264,6 +264,8 @@ export function lookInto(file: string): Part[] {
   const database = openDatabase(file);
   try {
     database.exec("PRAGMA busy_timeout = 5000; PRAGMA query_only = 1");
+    // A job makes the file a moment before there is anything in it.
+    if (database.prepare("SELECT 1 FROM sqlite_master WHERE name = 'record'").all([]).length === 0) return [];
     return database
       .prepare(
         "SELECT source, next, coalesce((SELECT min(number) FROM record WHERE part = id), next) AS first FROM part ORDER BY id",

@@ -28,7 +28,7 @@ function read(text: string): Message {
   if (isWrapped || e !== undefined) return { kind: "record", value, id: null };
   if ("result" in message && "id" in message) return { kind: "answer" };
   // `{"code": 2, "msg": "…"}`, or the same within `error`; the id is left out where it was not understood.
-  const { code, msg } = isObject(message["error"]) ? (message["error"] as Fields) : message;
+  const { code, msg } = isObject(message["error"]) ? message["error"] : message;
   return typeof code === "number" && typeof msg === "string"
     ? { kind: "refusal", why: msg.slice(0, 200), value }
     : { kind: "record", value, id: null };

@@ -73,6 +73,10 @@ export class FlowingInput implements Followed {
     return this.inbox.look();
   }
 
+  get isFull(): boolean {
+    return this.inbox.isFull;
+  }
+
   async start(part: Part, at: StartAt): Promise<number> {
     if (at === "earliest") return part.first;
     if (at === "latest") return this.atStart.get(part.source) ?? part.first;

@@ -120,6 +120,12 @@ describe("a job that reads standard input", () => {
     expect(await runContinuous(request({ "batch-interval": "0s" }))).toMatchObject({ read: 2 });
   });
 
+  test("a full inbox does not wait for the end of the interval", async () => {
+    pipeAll(...trades(0, 30));
+    const flags = { "inbox-records": "10", "batch-interval": "1h" };
+    expect(await runContinuous(request(flags))).toMatchObject({ read: 30 });
+  });
+
   test("told to end, it has in its inbox what it took, and the next start counts that", async () => {
     const stop = new AbortController();
     const stream = pipe(...trades(0, 10));

@@ -81,6 +81,11 @@ export class Inbox {
     }
   }
 
+  /** Whether somebody waits for room. */
+  get isFull(): boolean {
+    return this.onRoom !== null;
+  }
+
   /** What lies here, by source. */
   look(): Part[] {
     return [...this.parts].map(([source, { first, next }]) => ({ source, first, end: next }));

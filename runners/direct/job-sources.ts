@@ -72,6 +72,11 @@ export class JobSources {
     return this.flowing().length === this.followed.size && this.areFlowsOver;
   }
 
+  /** Whether a source is paused until a batch makes room. */
+  get isFull(): boolean {
+    return this.flowing().some(({ isFull }) => isFull);
+  }
+
   flows(input: string): boolean {
     return this.followed.get(input) instanceof FlowingInput;
   }

@@ -625,7 +625,7 @@ class Job {
   /** Waits for more, unless there is enough or the wait was long enough. Answers whether to look again. */
   private async isTooEarly(backlog: number, isLastLook: boolean): Promise<boolean> {
     const { options, signal } = this.request;
-    if (backlog >= options["max-batch"] || (backlog > 0 && isLastLook)) return false;
+    if (backlog >= options["max-batch"] || (backlog > 0 && (isLastLook || this.sources.isFull))) return false;
     const left = this.lastPlanned + options["batch-interval"] - performance.now();
     if (left <= 0) {
       if (backlog > 0) return false;

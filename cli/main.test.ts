@@ -76,6 +76,19 @@ test("in a pipe there are no control characters, and a reader that leaves early 
   expect(code).toBe(0);
 });
 
+test("what a module of the user's leaves running does not keep the process, and all that was printed arrives", async () => {
+  ownPipeline();
+  fs.appendFileSync(at("mine.ts"), "\nsetInterval(() => {}, 1000);\n");
+  numbers("much");
+  const [node = "", ...words] = asProcess;
+  // Only where it does not end by itself is it ended.
+  const child = spawn(node, [...words, "run", "--to", "numbers=stdout:"], { cwd: at(), timeout: 60_000 });
+  let stdout = "";
+  child.stdout.setEncoding("utf8").on("data", (text: string) => (stdout += text));
+  expect(await new Promise((resolve) => child.on("close", resolve))).toBe(0);
+  expect(stdout.split("\n")).toHaveLength(5_401);
+}, 90_000);
+
 const onLinux = process.platform === "linux" && fs.existsSync("/usr/bin/script") ? test : test.skip;
 
 onLinux("on a terminal there is a progress line, which is wiped out before the summary", async () => {

@@ -146,12 +146,84 @@ describe("the last word on a window", () => {
     await expect(runContinuous(request(to))).rejects.toThrow("was ended by --flush");
   });
 
+  test("a flush that a crash left is ended by the next start, which reads nothing more", async () => {
+    append(tradeAt(1, 0), tradeAt(2, 30));
+    const flush = { flags: { once: ["false"], flush: ["true"] } };
+    const dying = {
+      ...request(flush),
+      onEvent: (event: JobEvent) => {
+        if (event.kind === "planned" && event.plan.kind === "flush") throw new Error("the power is gone");
+      },
+    };
+    await expect(runContinuous(dying)).rejects.toThrow("the power is gone");
+    append(tradeAt(3, 31));
+    expect(await runContinuous(request(flush))).toMatchObject({ batches: 1, read: 0, late: 0, openWindows: 0 });
+    await expect(runContinuous(request())).rejects.toThrow("was ended by --flush");
+  });
+
   test("a record of the far future does not make what comes after it late", async () => {
     append(tradeAt(1, 0), tradeAt(2, 3_000_000_000));
     await runContinuous(request({ flags: { "batch-time": ["2026-01-05T09:30:30Z"] } }));
     append(tradeAt(3, 20));
     expect(await runContinuous(request())).toMatchObject({ late: 0 });
   });
+});
+
+describe("a job that begins with the latest record", () => {
+  const latest = (more: Record<string, string[]> = {}) => request({ flags: { "start-at": ["latest"], ...more } });
+  const rows = () => query("SELECT window_start, trade_count FROM trades_1min_agg ORDER BY 1");
+  const count = (minute: string, trades: number) => ({
+    window_start: `2026-01-05T${minute}:00.000Z`,
+    trade_count: trades,
+  });
+
+  test("begins where its first start found it, and names windows that it has seen only the end of", async () => {
+    append(tradeAt(1, 0), tradeAt(2, 10));
+    expect(await runContinuous(latest())).toMatchObject({ read: 0, batches: 1 });
+    const named: string[] = [];
+    const onEvent = (event: JobEvent) => event.kind === "partial" && named.push(...event.windows);
+    append(tradeAt(3, 20), tradeAt(4, 70), tradeAt(5, 70), tradeAt(6, 130));
+    // With ten seconds of disorder, what was there before is 30 seconds old at most: the next minute is whole.
+    expect(await runContinuous({ ...latest(), onEvent })).toMatchObject({ read: 4 });
+    expect(rows()).toEqual([count("09:31", 2), count("09:32", 1)]);
+    expect(named).toEqual([containing(" 2026-01-05T09:30:00Z – 2026-01-05T09:31:00Z, BTCUSDT")]);
+    append(tradeAt(7, 25));
+    await runContinuous(latest({ disorder: ["2m"] }));
+    expect(rows()).toHaveLength(2);
+  });
+
+  test("takes no window for whole before the first record says how late it is", async () => {
+    append(tradeAt(1, 0));
+    await runContinuous(latest({ disorder: ["50s"] }));
+    append(tradeAt(2, 20));
+    // Something of second 70 may have been left out: only what begins behind it is whole.
+    await runContinuous(latest({ disorder: ["50s"] }));
+    append(tradeAt(3, 80), tradeAt(4, 130));
+    await runContinuous(latest({ disorder: ["50s"] }));
+    expect(rows()).toEqual([count("09:32", 1)]);
+  });
+
+  test("writes them all when it is told to", async () => {
+    append(tradeAt(1, 0));
+    const all = { "partial-windows": ["write"] };
+    await runContinuous(latest(all));
+    append(tradeAt(2, 20));
+    await runContinuous(latest(all));
+    expect(rows()).toEqual([count("09:30", 1)]);
+  });
+});
+
+test("a state that a process is only just making is none yet", async () => {
+  write("data/state/new.db", "");
+  expect(await beamline("status")).toMatchObject({ code: 0, stderr: containing("No job has left a state") });
+  expect(await beamline("status", "new")).toMatchObject({ code: 2, stderr: containing("There is no job new") });
+});
+
+test("what is wrong with an output is told before there is anything to write", async () => {
+  write("taken/in-the-way", "");
+  await expect(runContinuous(request({ to: "sqlite:taken" }))).rejects.toThrow("is a directory");
+  await expect(runContinuous(request({ to: "file:one.ndjson" }))).rejects.toThrow("name a directory");
+  expect(query("SELECT count(*) AS n FROM plan", "data/state/trades-aggregate.db")).toEqual([{ n: 0 }]);
 });
 
 describe("a batch that fails", () => {

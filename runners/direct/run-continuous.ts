@@ -294,6 +294,19 @@ async function patiently<T>(request: JobRequest, state: JobState, what: Waiting,
   }
 }
 
+/** Who only asks a source does not wait for its answer when the job is told to end. */
+function unlessAborted<T>(answer: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return answer;
+  // Nobody may be there any more when it fails.
+  answer.catch(() => undefined);
+  return new Promise((resolve, reject) => {
+    const stop = () => reject(signal.reason as Error);
+    if (signal.aborted) stop();
+    signal.addEventListener("abort", stop, { once: true });
+    void answer.then(resolve, reject).finally(() => signal.removeEventListener("abort", stop));
+  });
+}
+
 /** What there is to read, and what the next plan has to write down of it. */
 interface Outlook {
   readonly parts: readonly SeenPart[];
@@ -353,7 +366,10 @@ class Job {
     try {
       request.onEvent?.({ kind: "started", batch: this.state.lastBatch() + 1, epoch: this.state.epoch });
       this.sources.begin(request.signal);
-      await this.goOn();
+      await this.goOn().catch((error: unknown) => {
+        // Where it only waited for a source, all that was begun is committed.
+        if (request.signal?.aborted !== true || this.state.pending() !== null) throw error;
+      });
       await this.sources.stop();
     } catch (error) {
       // The batch under way took too long: it is left to the next start.
@@ -374,7 +390,9 @@ class Job {
   }
 
   private patiently<T>(what: Waiting, action: () => Promise<T>): Promise<T> {
-    return patiently(this.request, this.state, what, action);
+    const { signal } = this.request;
+    const attempt = what === "source" ? () => unlessAborted(action(), signal) : action;
+    return patiently(this.request, this.state, what, attempt);
   }
 
   /** For whoever asks how far behind the job is, or tries its letters again. */

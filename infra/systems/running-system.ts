@@ -91,7 +91,10 @@ async function simulatorPort(before: SystemRecord | null): Promise<number> {
 
 function simulatorJob(system: System, port: number, flags: readonly string[]): SystemJob {
   const { program, args } = fromSource("infra/simulators/main.ts");
-  const words = [...args, system.simulator, "--port", String(port), ...flags];
+  // Started again, it goes on with the trades that it has made: other ones of the same ids would spoil the tables.
+  const ledger = path.join(directoryOf(system), "ledger.ndjson");
+  const own = flags.some((flag) => flag.startsWith("--ledger=")) ? [] : ["--ledger", ledger];
+  const words = [...args, system.simulator, "--port", String(port), ...own, ...flags];
   return { name: "simulator", program, args: words, environment: {}, keep: "goes on", brings: true };
 }
 

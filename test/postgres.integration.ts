@@ -153,6 +153,39 @@ async function failure(work: Promise<unknown>): Promise<Error> {
   throw new Error("nothing was thrown");
 }
 
+describe("rows that a run gives whole", () => {
+  const model = z.object({ day: date(), symbol: z.string(), n: z.int(), computed_at: z.string() });
+  const daily: Output = {
+    name: "daily",
+    table: tableOf("daily", model, { key: ["day", "symbol"], stamps: ["computed_at"], recomputedBy: "day" }),
+  };
+  const row = (day: string, symbol: string, n: number, stamp: string): Row => ({ day, symbol, n, computed_at: stamp });
+  const write = (rows: readonly Row[], covers?: Stretch) =>
+    run({ daily: rows }, covers === undefined ? {} : { covers }, [daily]);
+  const rows = async () =>
+    (await query("SELECT day::text, symbol, n, computed_at FROM daily ORDER BY 1, 2")).map((one) => one.join(" "));
+  const oneDay = { since: Date.UTC(2026, 0, 5), until: Date.UTC(2026, 0, 6) };
+
+  it("leaves what is equal but for its stamp, and takes out what does not arise again, within the stretch only", async () => {
+    await write([row("2026-01-04", "A", 1, "a"), row("2026-01-05", "A", 2, "a"), row("2026-01-05", "B", 3, "a")]);
+    await write([row("2026-01-05", "A", 2, "b")], oneDay);
+    expect(await rows()).toEqual(["2026-01-04 A 1 a", "2026-01-05 A 2 a"]);
+    await write([row("2026-01-05", "A", 4, "c")], EVERYTHING);
+    expect(await rows()).toEqual(["2026-01-05 A 4 c"]);
+    await write([], { since: Date.UTC(2026, 0, 6), until: null });
+    expect(await rows()).toHaveLength(1);
+    await write([], oneDay);
+    expect(await rows()).toEqual([]);
+  });
+
+  it("does so with more rows than fit into one statement", async () => {
+    const all = Array.from({ length: MANY }, (_, n) => row("2026-01-05", `S${n}`, n, "a"));
+    await write(all);
+    await write(all.slice(1), oneDay);
+    expect(await rows()).toHaveLength(MANY - 1);
+  });
+});
+
 describe("rows", () => {
   it.each([1, MANY])("replace the row of their key, the last one written counts (%p rows)", async (count) => {
     await run({ candles: many(count, "7"), dead: [letter("f", 1)] });

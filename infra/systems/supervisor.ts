@@ -103,7 +103,11 @@ export class Supervisor {
     // Told to end while it was being started.
     if (kept.stop.signal.aborted) child.kill("SIGINT");
     return new Promise((resolve) => {
+      let isOver = false;
       const finish = (code: number | null, how: string): void => {
+        // A program that is not there gives an error, and a strange exit code behind it.
+        if (isOver) return;
+        isOver = true;
         kept.child = null;
         log.end();
         this.note(kept, { lastEnd: `${new Date().toISOString()} ${how}`, process: null });

@@ -19,6 +19,8 @@ export interface InputSpec {
 
 export interface OutputSpec<T> {
   readonly table: Table;
+  /** Where it is written when nothing is said; else the store that all pipelines write to. */
+  readonly to?: string;
   /** What `live:` stands for, by the pipeline's parameters: where the system wants these rows. */
   readonly live?: (params: never) => string;
   /** What the log says, now and then, with the last row: “Published trade”. */
@@ -45,13 +47,15 @@ export function table<Model extends z.ZodObject>(
     readonly messageTime?: keyof z.infer<Model> & string;
     readonly stamps?: readonly (keyof z.infer<Model> & string)[];
     readonly recomputedBy?: keyof z.infer<Model> & string;
+    readonly to?: string;
     readonly live?: (params: never) => string;
     readonly announced?: string;
   },
 ): OutputSpec<z.infer<Model>> {
-  const { name, live, announced, ...shape } = options;
+  const { name, to, live, announced, ...shape } = options;
   return {
     table: tableOf(name, model, shape),
+    ...(to === undefined ? {} : { to }),
     ...(live === undefined ? {} : { live }),
     ...(announced === undefined ? {} : { announced }),
   };

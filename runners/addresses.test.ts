@@ -53,6 +53,18 @@ test("inputs are read from where they usually are, unless something else is said
   expect(from("right=stdin:")).toMatchObject({ right: { address: { scheme: "stdin" } } });
 });
 
+test("an output that the usual store cannot take has a place of its own", () => {
+  const own = {
+    ...pipeline,
+    outputs: { rows: table(model, { name: "rows", key: ["id"], to: "file:data/" }), letters: deadLetters },
+  };
+  expect(outputAddresses(own, [], {})).toMatchObject({
+    rows: { scheme: "file", path: "data/" },
+    letters: { scheme: "sqlite", path: "data/app.db" },
+  });
+  expect(outputAddresses(own, ["stdout:"], {})["rows"]).toMatchObject({ scheme: "stdout" });
+});
+
 test("live: is where the system has it, by the parameters; only where the pipeline says where that is", () => {
   expect(from("left=live:")).toMatchObject({ left: { address: { scheme: "kafka", path: "//h/left" }, as: null } });
   expect(to("rows=live:")).toMatchObject({ rows: "kafka://h/rows" });

@@ -74,9 +74,9 @@ export function outputAddresses(pipeline: Pipeline, to: readonly string[], param
   const chosen = choose(pipeline, "output", "--to", Object.keys(pipeline.outputs), to);
   const rest = chosen.rest ?? DEFAULT_STORE;
   return Object.fromEntries(
-    Object.entries(pipeline.outputs).map(([name, { table, live = null }]) => {
+    Object.entries(pipeline.outputs).map(([name, { table, to: usual = DEFAULT_STORE, live = null }]) => {
       const hasOwnPlace = table.mode === "upsert" || (live !== null && parseAddress(rest).scheme === LIVE);
-      const uri = chosen.named.get(name) ?? (hasOwnPlace ? rest : besideRows(rest, name));
+      const uri = chosen.named.get(name) ?? (hasOwnPlace ? (chosen.rest ?? usual) : besideRows(rest, name));
       return [name, addressOf(pipeline, "output", name, uri, live, params)];
     }),
   );

@@ -29,6 +29,15 @@ test("what is passed on is each trade as it came; what no consumer could take is
   expect(tradesOf(at("out.ndjson"))).toEqual(tradesOf(sample).filter((trade) => isGood(trade)));
 });
 
+test("without a word it runs too: its trades go into a file, since e and E are one column for a database", async () => {
+  expect(await beamline("trades-ingest")).toMatchObject({ code: 0 });
+  expect(fs.existsSync(at("data/raw_trades.ndjson"))).toBe(true);
+  expect(await beamline("trades-ingest", "--to", "sqlite:x.db")).toMatchObject({
+    code: 2,
+    stderr: expect.stringContaining("has the column “E” twice for SQLite") as string,
+  });
+});
+
 test("trades-aggregate makes the same candles of it", async () => {
   await beamline("trades-ingest", "--to", "trades=file:raw.ndjson", "--to", "sqlite:data/ingest.db");
   await beamline("trades-aggregate", "--from", "file:raw.ndjson");

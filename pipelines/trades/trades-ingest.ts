@@ -18,6 +18,8 @@ export const tradesIngest = definePipeline({
       key: ["s", "t"],
       messageKey: ["s"],
       messageTime: "T",
+      // Its columns are called as the exchange calls them, and for a database e and E are one name.
+      to: "file:data/",
       live: ({ brokers, topic }: Params) => `kafka://${brokers}/${topic}`,
       announced: "Published trade to Kafka",
     }),

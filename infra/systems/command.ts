@@ -14,6 +14,7 @@ import {
   endJobs,
   failureOf,
   isUp,
+  isWorking,
   readJobs,
   readSystem,
   startSystem,
@@ -125,34 +126,36 @@ function systemOf(name: string): System {
 async function up(system: System, options: z.infer<typeof Up>): Promise<number> {
   if (options.live && options.simulate) throw new UsageError("--live and --simulate: say one of the two");
   if (options.fault.length > 0 && !options.simulate) throw new UsageError("--fault goes with --simulate only");
-  const { places } = await startSystem(system, {
+  const record = await startSystem(system, {
     isSimulated: options.simulate,
     kafka: options.kafka ?? null,
     postgres: options.postgres ?? null,
     simulate: options.fault.map((fault) => `--${fault}`),
     onProgress,
   });
-  await untilRunning(system);
+  await untilWorking(system, record);
   print(`${colors.green("✓")} ${system.name} is up: ${system.summary}`);
   print("");
-  for (const line of system.look(places)) print(`  ${line}`);
+  for (const line of system.look(record.places)) print(`  ${line}`);
   print(`  jobs      npm run system -- status ${system.name}`);
   print(`  end       npm run system -- down ${system.name}`);
   if (options.for === undefined) return DONE;
   return runFor(system, options.for);
 }
 
-/** Until every job has been started; a job that cannot run at all ends the wait. */
-async function untilRunning(system: System): Promise<void> {
-  for (;;) {
+/** How long a job that is wrongly set up may take to say so. */
+const SECOND_THOUGHTS = 2_000;
+
+/** Until every job works; one that cannot run at all ends the wait, and with it the system. */
+async function untilWorking(system: System, record: SystemRecord): Promise<void> {
+  for (let works = 0; works * 200 < SECOND_THOUGHTS;) {
     const failure = await failureOf(system);
     if (failure !== null) {
       await stopSystem(system, { data: false, onProgress });
       throw new RunError(`${failure}\nThe source is chosen by ${system.sourceVariable}; --simulate needs none`);
     }
-    const jobs = await readJobs(system);
-    if (jobs.length > 0 && jobs.every(({ starts }) => starts > 0)) return;
-    await pause(100);
+    works = (await isWorking(system, record)) ? works + 1 : 0;
+    await pause(200);
   }
 }
 

@@ -75,6 +75,8 @@ export async function startSystem(system: System, options: UpOptions): Promise<S
     directory,
   };
   const jobs = [...(port === null ? [] : [simulatorJob(system, port, options.simulate)]), ...system.jobs(places)];
+  // How the jobs of an earlier start stood would be taken for how these stand.
+  await rm(path.join(directory, "jobs.json"), { force: true });
   await writeWhole(path.join(directory, "plan.json"), jobs);
   const supervisor = await launch(directory);
   const record: SystemRecord = { supervisor, places, services: own };
@@ -177,6 +179,13 @@ export async function stopSystem(
   if (record === null) return;
   await stopServices(record.services, { data, onProgress: (name, text) => onProgress(name, text) });
   if (data) await rm(directoryOf(system), { recursive: true, force: true });
+}
+
+/** Whether every job was started, and the simulator, where there is one, serves. */
+export async function isWorking(system: System, { places }: SystemRecord): Promise<boolean> {
+  const jobs = await readJobs(system);
+  const port = Number(new URL(places.simulator?.http ?? "http://127.0.0.1:0").port);
+  return jobs.length > 0 && jobs.every(({ starts }) => starts > 0) && (port === 0 || isListening(port));
 }
 
 /** The first job that has failed for good, with the end of what it said; null when there is none. */

@@ -103,6 +103,12 @@ function isPositive(text: string): boolean {
   return false;
 }
 
+export function columnOf(table: Table, name: string): Column {
+  const column = table.columns.find((one) => one.name === name);
+  if (column === undefined) throw new Error(`Table ${table.name} has no column ${name}`);
+  return column;
+}
+
 /** The table of a zod object: one column a field, in order. */
 export function tableOf(
   name: string,
@@ -110,7 +116,7 @@ export function tableOf(
   options: Omit<Table, "name" | "columns" | "mode"> & { mode?: Table["mode"] },
 ): Table {
   const { key, messageKey = [], messageTime = [], stamps = [], recomputedBy = [] } = options;
-  const columns = Object.entries(model.shape).map(([field, type]) => columnOf(field, type as z.ZodType));
+  const columns = Object.entries(model.shape).map(([field, type]) => columnOfField(field, type as z.ZodType));
   for (const part of [key, messageKey, messageTime, stamps, recomputedBy].flat()) {
     if (!columns.some((column) => column.name === part)) {
       throw new Error(
@@ -121,7 +127,7 @@ export function tableOf(
   return { mode: "upsert", ...options, name, columns };
 }
 
-function columnOf(name: string, type: z.ZodType): Column {
+function columnOfField(name: string, type: z.ZodType): Column {
   const description = metaOf(type).description ?? "";
   let inner = type;
   let nullable = false;

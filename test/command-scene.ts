@@ -2,6 +2,7 @@
 import { spawnSync } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
+import { fromSource } from "../infra/systems/systems";
 import { openDatabase } from "../io/sqlite/database";
 import { scratchDirectory } from "./scratch";
 import { command } from "../cli/command";
@@ -97,14 +98,8 @@ async function inProcess(args: readonly string[]): Promise<Outcome> {
 }
 
 /** The words that start the command as a process of its own, from source. */
-export const asProcess: readonly string[] = [
-  process.execPath,
-  "--require",
-  path.join(root, "node_modules/tsx/dist/preflight.cjs"),
-  "--import",
-  `file://${path.join(root, "node_modules/tsx/dist/loader.mjs")}`,
-  path.join(root, "cli/main.ts"),
-];
+const fromHere = fromSource("cli/main.ts");
+export const asProcess: readonly string[] = [fromHere.program, ...fromHere.args];
 
 /** Runs the command as a process of its own to its end. */
 export function beamlineProcess(cwd: string, ...args: string[]): Outcome & { readonly signal: string | null } {

@@ -4,14 +4,11 @@ import { z } from "zod";
 import { parametersOf, readParameters } from "../../cli/parameters";
 import { sortWords, splitWords } from "../../cli/words";
 import { suggestion } from "../../io/address";
-import { messageOf, RunError, UsageError } from "../../schema/errors";
+import { UsageError } from "../../schema/errors";
+import { exitCodeOf, print } from "../exit-code";
 import { parsePorts } from "./ports";
 import { serviceNames, type ServiceName } from "./server-kind";
 import { serviceStatus, startServices, stopServices, type ServicesOptions, type ServiceStatus } from "./services";
-
-const DONE = 0;
-const FAILED = 1;
-const WRONG_USAGE = 2;
 
 const help = `Real servers for development and tests, on this machine only.
 
@@ -34,20 +31,8 @@ const switches: Readonly<Record<Verb, readonly string[]>> = {
 
 const UpOptions = z.object({ port: z.array(z.string()).default([]).meta({ value: "name=port" }) });
 
-const print = (text: string): void => void process.stderr.write(`${text}\n`);
-
-/** Does what the words say, and answers with the exit code. Never throws: what went wrong is printed. */
-export async function command(args: readonly string[]): Promise<number> {
-  try {
-    await obey(args);
-    return DONE;
-  } catch (error) {
-    const isTheirs = error instanceof UsageError;
-    print(`${isTheirs ? "" : "Failed: "}${messageOf(error)}`);
-    if (!isTheirs && !(error instanceof RunError)) print(String((error as Error | null)?.stack));
-    return isTheirs ? WRONG_USAGE : FAILED;
-  }
-}
+/** Does what the words say, and answers with the exit code. */
+export const command = (args: readonly string[]): Promise<number> => exitCodeOf(() => obey(args));
 
 async function obey(args: readonly string[]): Promise<void> {
   const words = splitWords(args);

@@ -5,14 +5,11 @@ import { flagLines, table } from "../../cli/help";
 import { parametersOf, readParameters } from "../../cli/parameters";
 import { namesIn, sortWords, splitWords } from "../../cli/words";
 import { suggestion } from "../../io/address";
-import { messageOf, RunError, UsageError } from "../../schema/errors";
+import { UsageError } from "../../schema/errors";
+import { exitCodeOf, print } from "../exit-code";
 import { BinanceOptions, startBinance } from "./binance/binance";
 import { BinanceFaults, HttpFaults } from "./faults";
 import { RandomUserOptions, startRandomUser } from "./randomuser/randomuser";
-
-const DONE = 0;
-const FAILED = 1;
-const WRONG_USAGE = 2;
 
 interface Started {
   readonly url: string;
@@ -60,20 +57,8 @@ const help = `Stand-ins for the outside systems that pipelines read, on this mac
 
 ${table(Object.entries(SIMULATORS).map(([name, { summary }]) => [name, summary])).join("\n")}`;
 
-const print = (text: string): void => void process.stderr.write(`${text}\n`);
-
-/** Does what the words say, and answers with the exit code. Never throws: what went wrong is printed. */
-export async function command(args: readonly string[]): Promise<number> {
-  try {
-    await obey(args);
-    return DONE;
-  } catch (error) {
-    const isTheirs = error instanceof UsageError;
-    print(`${isTheirs ? "" : "Failed: "}${messageOf(error)}`);
-    if (!isTheirs && !(error instanceof RunError)) print(String((error as Error | null)?.stack));
-    return isTheirs ? WRONG_USAGE : FAILED;
-  }
-}
+/** Does what the words say, and answers with the exit code. */
+export const command = (args: readonly string[]): Promise<number> => exitCodeOf(() => obey(args));
 
 async function obey(args: readonly string[]): Promise<void> {
   const words = splitWords(args);

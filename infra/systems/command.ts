@@ -6,7 +6,8 @@ import { flagLines, table } from "../../cli/help";
 import { parametersOf, readParameters } from "../../cli/parameters";
 import { sortWords, splitWords } from "../../cli/words";
 import { suggestion } from "../../io/address";
-import { messageOf, RunError, UsageError } from "../../schema/errors";
+import { RunError, UsageError } from "../../schema/errors";
+import { DONE, exitCodeOf, print } from "../exit-code";
 import { positiveDuration } from "../../schema/duration";
 import { logTail } from "../services/log-tail";
 import {
@@ -25,10 +26,6 @@ import {
 } from "./running-system";
 import { logFile } from "./supervisor";
 import { systems, type System } from "./systems";
-
-const DONE = 0;
-const FAILED = 1;
-const WRONG_USAGE = 2;
 
 const verbs = ["up", "status", "logs", "down"] as const;
 type Verb = (typeof verbs)[number];
@@ -71,20 +68,10 @@ ${flagLines(parametersOf(Up)).join("\n")}
 
 States, logs and files are in .systems, or where BEAMLINE_SYSTEMS_DIR says.`;
 
-const print = (text: string): void => void process.stderr.write(`${text}\n`);
 const onProgress: UpOptions["onProgress"] = (what, text) => print(colors.dim(`  ${what.padEnd(8)}  ${text}`));
 
-/** Does what the words say, and answers with the exit code. Never throws: what went wrong is printed. */
-export async function command(args: readonly string[]): Promise<number> {
-  try {
-    return await obey(args);
-  } catch (error) {
-    const isTheirs = error instanceof UsageError;
-    print(`${isTheirs ? "" : "Failed: "}${messageOf(error)}`);
-    if (!isTheirs && !(error instanceof RunError)) print(String((error as Error | null)?.stack));
-    return isTheirs ? WRONG_USAGE : FAILED;
-  }
-}
+/** Does what the words say, and answers with the exit code. */
+export const command = (args: readonly string[]): Promise<number> => exitCodeOf(() => obey(args));
 
 async function obey(args: readonly string[]): Promise<number> {
   const words = splitWords(args);

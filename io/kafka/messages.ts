@@ -2,7 +2,7 @@
 // run again gives the same messages.
 import { createHash } from "node:crypto";
 import { UsageError } from "../../schema/errors";
-import { type Column, type Row, type Table } from "../../schema/table";
+import { columnOf, type Column, type Row, type Table } from "../../schema/table";
 import { suggestion } from "../address";
 import { cellOf, type Cell } from "../cell";
 import { type Batch, type LetterId } from "../connector";
@@ -58,12 +58,6 @@ export function goneMessages(job: string, ids: readonly LetterId[]): Message[] {
     value: null,
     headers: {},
   }));
-}
-
-function columnOf(table: Table, name: string): Column {
-  const column = table.columns.find((one) => one.name === name);
-  if (column === undefined) throw new Error(`Table ${table.name} has no column ${name}`);
-  return column;
 }
 
 /** The column of a message's time; null when there is none, and the time of the writing is taken. */

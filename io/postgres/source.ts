@@ -2,9 +2,9 @@
 // page; any other in one piece. Ranges and pages are no one snapshot: a row that changes meanwhile is read as it is then.
 import { UsageError } from "../../schema/errors";
 import { type Range, type SourceRecord } from "../../schema/record";
-import { timeText } from "../../schema/time-text";
 import { suggestion } from "../address";
 import { EVERYTHING, type Address, type SourceConnector, type Stretch } from "../connector";
+import { stretchText } from "../stretch-text";
 import { quoteName, quoteTable } from "./names";
 import { jsonExpression } from "./row-json";
 import { Session, type SqlParameter } from "./session";
@@ -75,7 +75,6 @@ async function planTable(address: Address, stretch: Stretch): Promise<Range[]> {
       until: times.until,
     };
     const named = settings.schema === "public" ? name : shown;
-    // Numbered are only the rows that are chosen: in another stretch the same number is another row's.
     const source = key === null ? `${named}${stretchText(times)}` : named;
     const isPart = key !== null && (times.since !== null || times.until !== null);
     const range = (from: number, to: number | null): Range => ({
@@ -94,9 +93,6 @@ async function planTable(address: Address, stretch: Stretch): Promise<Range[]> {
     throw error;
   }
 }
-
-const stretchText = ({ since, until }: Stretch): string =>
-  (since === null ? "" : ` since ${timeText(since)}`) + (until === null ? "" : ` until ${timeText(until)}`);
 
 async function findTable(session: Session, settings: PostgresSettings, name: string): Promise<SourceTable> {
   const [row] = await session.query(FIND_TABLE, [settings.schema, name]);

@@ -1,5 +1,5 @@
 // Rows of a stretch of time that a run gives whole: what lies there of that time and is not given, is taken out.
-import { type Column, type Row, type Table } from "../../schema/table";
+import { columnOf, type Column, type Row, type Table } from "../../schema/table";
 import { type Stretch } from "../connector";
 import { type Database, type SqlValue, type Statement } from "./database";
 import { OWN_PREFIX, quoteName } from "./shape";
@@ -47,10 +47,4 @@ export class Recomputed {
     conditions.push(`NOT EXISTS (SELECT 1 FROM temp.${this.given} AS g WHERE ${isGiven})`);
     this.database.prepare(`DELETE FROM ${table} WHERE ${conditions.join(" AND ")}`).run(values);
   }
-}
-
-export function columnOf(table: Table, name: string): Column {
-  const column = table.columns.find((one) => one.name === name);
-  if (column === undefined) throw new Error(`Table ${table.name} has no column ${name}`);
-  return column;
 }

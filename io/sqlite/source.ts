@@ -3,11 +3,11 @@
 import { existsSync } from "node:fs";
 import { UsageError } from "../../schema/errors";
 import { type Range, type SourceRecord } from "../../schema/record";
-import { timeText } from "../../schema/time-text";
 import { suggestion } from "../address";
 import { type AddressOption } from "../address-options";
 import { EVERYTHING, type Address, type SourceConnector, type Stretch } from "../connector";
 import { localPath, shownPath } from "../local-path";
+import { stretchText } from "../stretch-text";
 import { openDatabase, type Database, type SqlValue } from "./database";
 import { explain } from "./failures";
 import { quoteName } from "./shape";
@@ -60,10 +60,7 @@ async function planTable(address: Address, stretch: Stretch): Promise<Range[]> {
       since: times.since,
       until: times.until,
     };
-    // Numbered are only the rows that are chosen: in another stretch the same number is another row's.
-    const since = times.since === null ? "" : ` since ${timeText(times.since)}`;
-    const until = times.until === null ? "" : ` until ${timeText(times.until)}`;
-    return [{ connector: "sqlite", source: `${table}${since}${until}`, from: 1, to: null, detail }];
+    return [{ connector: "sqlite", source: `${table}${stretchText(times)}`, from: 1, to: null, detail }];
   });
 }
 

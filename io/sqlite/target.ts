@@ -3,7 +3,7 @@ import { access, constants, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import { setImmediate, setTimeout } from "node:timers/promises";
 import { UsageError } from "../../schema/errors";
-import { type Row, type Table } from "../../schema/table";
+import { columnOf, type Row, type Table } from "../../schema/table";
 import { isWritten } from "../batch-record";
 import { type Batch, type OpenTarget, type Output, type WriteResult } from "../connector";
 import { makeDirectory, shownPath } from "../local-path";
@@ -11,7 +11,7 @@ import { prepareBatches, readRecord, writeRecord } from "./batches";
 import { openDatabase, SqliteFailure, type Database } from "./database";
 import { BUSY, explain, LOCKED } from "./failures";
 import { checkTable, compareTable, createNumericView, createTable, OWN_PREFIX, quoteName } from "./shape";
-import { columnOf, Recomputed } from "./recomputed";
+import { Recomputed } from "./recomputed";
 import { Upsert } from "./upsert";
 
 /** SQLite's calls block: between so many rows others get their turn. */

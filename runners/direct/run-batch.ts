@@ -11,6 +11,7 @@ import { watchReading } from "../read-range";
 import { checkCounts, Tasting, type NotWhole, type Report, type Sample } from "../report";
 import { type RunOptions } from "../run-options";
 import { checkAligned, isAll, stretchOf } from "../stretch";
+import { batchContext } from "./batch-context";
 import { buildGraph } from "./build-graph";
 import { OpenOutputs } from "./open-outputs";
 
@@ -94,24 +95,8 @@ export async function runBatch(request: RunRequest): Promise<Report & { readonly
   }
 }
 
-function contextOf({ pipeline, options }: RunRequest, batch: string, batchTime: number): RunContext {
-  return {
-    pipeline: pipeline.name,
-    version: pipeline.version,
-    job: options.job ?? pipeline.name,
-    batch,
-    attempt: 1,
-    batchTime,
-    deadLetterLimit: {
-      share: options["dead-letter-share"],
-      consecutive: options["dead-letter-run"],
-      sample: options["dead-letter-sample"],
-    },
-    maxRecordBytes: options["max-record-bytes"],
-    duplicates: "in order",
-    goesOn: false,
-  };
-}
+const contextOf = (request: RunRequest, batch: string, batchTime: number): RunContext =>
+  batchContext(request, { job: request.options.job ?? request.pipeline.name, batch, batchTime, goesOn: false });
 
 /** What --since and --until choose of the sources, which depends on what the pipeline does with their records. */
 function choiceOf(request: RunRequest): Choice {

@@ -12,6 +12,7 @@ import { withMemory } from "../../transforms/memory";
 import { watchReading } from "../read-range";
 import { checkCounts, Tasting, type Counts, type Report, type Sample } from "../report";
 import { type RunOptions } from "../run-options";
+import { batchContext } from "./batch-context";
 import { buildGraph } from "./build-graph";
 import { checkGraph } from "./check-graph";
 import { type FlowEvent } from "./flowing-input";
@@ -253,24 +254,8 @@ function isSameShape({ options }: JobRequest, state: JobState, job: string, part
 /** Letters are of the records that were refused: most of them may well be refused again. */
 const NO_LIMIT: RunContext["deadLetterLimit"] = { share: 1, consecutive: Number.MAX_SAFE_INTEGER, sample: 0 };
 
-function contextOf({ pipeline, options }: JobRequest, job: string, batch: string, batchTime: number): RunContext {
-  return {
-    pipeline: pipeline.name,
-    version: pipeline.version,
-    job,
-    batch,
-    attempt: 1,
-    batchTime,
-    deadLetterLimit: {
-      share: options["dead-letter-share"],
-      consecutive: options["dead-letter-run"],
-      sample: options["dead-letter-sample"],
-    },
-    maxRecordBytes: options["max-record-bytes"],
-    duplicates: "in order",
-    goesOn: true,
-  };
-}
+const contextOf = (request: JobRequest, job: string, batch: string, batchTime: number): RunContext =>
+  batchContext(request, { job, batch, batchTime, goesOn: true });
 
 /** Tries again, with growing pauses, what fails because something outside does not answer. */
 async function patiently<T>(request: JobRequest, state: JobState, what: Waiting, action: () => Promise<T>): Promise<T> {
@@ -714,8 +699,8 @@ class Job {
     this.isCommitting = false;
     const started = performance.now();
     const id = `${state.incarnation}-${String(plan.batch).padStart(9, "0")}`;
-    const letters = state.lettersOf(plan.batch);
     const isReplay = plan.kind === "replay";
+    const letters = isReplay ? state.lettersOf(plan.batch) : [];
     const ranges = isReplay ? letterRanges(letters) : rangesOf(plan.parts);
     const batch = {
       job: this.name,

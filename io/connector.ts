@@ -33,13 +33,15 @@ export interface SourceConnector {
    * Absent where records never have one.
    */
   withoutTimes?(address: Address): string | null;
+  /** Reaches the source and authenticates; changes nothing, and takes nothing that is given only once. Never throws. */
+  check?(address: Address): Promise<readonly Finding[]>;
   /** The records of one range, in order, some at a time. It ends early, by throwing the reason, when the signal says so. */
   read(range: Range, signal?: AbortSignal): AsyncIterable<SourceRecord[]>;
   /** Opens a source that goes on, for a job. Absent where a source has an end. */
   follow?(address: Address, job: string): Promise<Followed>;
   /**
    * The records of a source that gives each of them once and never again; they go through an inbox. It ends when the
-   * signal says so, with all that it has taken in.
+   * signal says so, with all that it has taken in. What may pass it tries again by itself: what it throws ends the job.
    */
   flow?(address: Address, signal: AbortSignal, talk?: FlowTalk): AsyncIterable<readonly SourceRecord[]>;
 }
@@ -55,6 +57,8 @@ export interface FlowTalk {
   readonly note?: (text: string) => void;
   /** What was noted last, in an earlier start too: what came in the meantime can be asked for. */
   readonly noted?: string | null;
+  /** How long a server that does not answer is tried again, in milliseconds, where its address does not say so itself. */
+  readonly giveUpAfter?: number;
 }
 
 /**
@@ -144,6 +148,26 @@ export type LetterNews =
 
 export interface WriteResult {
   readonly written: number;
+  /** Rows that the place refused, one by one, while it took the others: they become dead letters. */
+  readonly rejected?: readonly Rejected[];
+}
+
+export interface Rejected {
+  readonly row: Row;
+  /** In one or two words that stay the same from row to row: a counter and `replay --reason` go by it. */
+  readonly reason: string;
+  /** What the place said, without secrets. */
+  readonly error: string;
+}
+
+/** What `doctor` found out of a place, without changing anything there. */
+export interface Finding {
+  readonly state: "fine" | "missing" | "wrong";
+  /**
+   * One sentence. fine: what was reached, as whom; missing: what is not there yet and is made by the first run; wrong: what
+   * fails and what to do about it.
+   */
+  readonly text: string;
 }
 
 /** A target that is open for one batch and some of its outputs. Calls for one output never overlap. */
@@ -173,6 +197,8 @@ export interface SinkConnector {
   /** One text for the place that an address means, however it is written. Outputs of one place are opened together. */
   place(address: Address): string;
   open(address: Address, outputs: readonly Output[], batch: Batch): Promise<OpenTarget>;
+  /** Reaches the place, authenticates, compares what is there with the outputs' tables, and changes nothing. Never throws. */
+  check?(address: Address, outputs: readonly Output[]): Promise<readonly Finding[]>;
   /**
    * The dead letters of a job that lie there, in the order in which they came: what is said later of one holds. Absent
    * where they cannot be read back.

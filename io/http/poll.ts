@@ -21,9 +21,10 @@ export interface PollSettings {
   /** The position of the first record. */
   readonly from?: number;
   readonly backoff?: Backoff;
+  /** How long the server may fail where the address does not say it, in milliseconds. */
+  readonly giveUpAfter?: number;
 }
 
-const GIVE_UP_JOB = 300_000;
 const GIVE_UP_RUN = 30_000;
 /** How far a pause is from its length, either way: many clients do not ask at the same moment for long. */
 const JITTER = 0.1;
@@ -81,10 +82,14 @@ class Rounds {
     let url: URL | null = polled.url;
     for (let page = 1; url !== null; page += 1) {
       const answer = await this.ask(url, page === 1 ? this.validators : {});
-      if (answer.status === 304) break;
+      // That it has answered at all is told by nothing.
+      if (answer.status === 304) {
+        yield [];
+        break;
+      }
       if (page === 1) this.validators = validatorsOf(answer);
       const { records, elements } = this.recordsOf(answer);
-      if (records.length > 0) yield records;
+      yield records;
       url = polled.pages === 1 ? null : nextPage(polled, url, answer, elements);
       if (url !== null && page === polled.pages) {
         const text = `${polled.shown} has more than the ${page} pages that were read of it: raise pages to have the others`;
@@ -96,8 +101,8 @@ class Rounds {
 
   private async ask(url: URL, validators: Readonly<Record<string, string>>): Promise<WebAnswer> {
     const { polled, settings, signal } = this;
-    const { access, backoff, isBounded } = settings;
-    const giveUp = polled.giveUp ?? (isBounded ? GIVE_UP_RUN : GIVE_UP_JOB);
+    const { access, backoff, isBounded, giveUpAfter = GIVE_UP_RUN } = settings;
+    const giveUp = polled.giveUp ?? giveUpAfter;
     const tell = (news: FlowNews) => {
       this.trouble = news.text;
       settings.tell?.(news);

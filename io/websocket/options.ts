@@ -47,7 +47,8 @@ export const websocketOptions = [
   {
     name: "give-up",
     usual: null,
-    description: "how long a server may fail before the source does: 5m in a job that goes on, else 30s",
+    description:
+      "how long a server may fail before the source does: in a job that goes on its --give-up-after, else 30s",
   },
   {
     name: "variable",

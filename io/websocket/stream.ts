@@ -28,7 +28,6 @@ export interface StreamSettings {
   readonly backoff?: Backoff;
 }
 
-const GIVE_UP_JOB = 300_000;
 const GIVE_UP_RUN = 30_000;
 const BOUNDS: Bounds = { items: 10_000, bytes: 16 * 1024 * 1024 };
 /** At most this many records are handed on together. */
@@ -101,7 +100,7 @@ class Stream {
     private readonly settings: StreamSettings,
   ) {
     const { access, talk, isBounded, from = 0, bounds = BOUNDS, backoff } = settings;
-    const giveUp = streamed.giveUp ?? (isBounded ? GIVE_UP_RUN : GIVE_UP_JOB);
+    const giveUp = streamed.giveUp ?? talk?.giveUpAfter ?? GIVE_UP_RUN;
     const mostWait = isBounded ? giveUp : ANY_WAIT;
     const ours = { streamed, access, tell: (news: FlowNews) => this.tell(news), giveUp, mostWait, backoff };
     this.position = from;

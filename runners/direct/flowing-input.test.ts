@@ -25,6 +25,7 @@ type Said = string[] | Error | "end" | FlowNews | { readonly note: string };
 class Tap {
   readonly asked: string[] = [];
   readonly noted: unknown[] = [];
+  readonly patience: unknown[] = [];
   private waiting: (() => void) | null = null;
   private readonly says: Said[] = [];
   private talk: FlowTalk = {};
@@ -40,6 +41,7 @@ class Tap {
     this.opened += 1;
     this.talk = talk;
     this.noted.push(talk.noted);
+    this.patience.push(talk.giveUpAfter);
     try {
       for (;;) {
         const said = this.says.shift();
@@ -178,33 +180,29 @@ test("what cannot be kept is no quiet loss, even at the end", async () => {
   await input.close();
 });
 
-test("a source that does not answer is opened again, and the pauses grow", async () => {
+test("a source that is asked again is lost until it gives anything, be it nothing new", async () => {
   const { tap, events, input } = scene();
-  tap.say(["a"], new UnavailableError("gone"), new UnavailableError("gone still"), ["b"]);
-  tap.say(new UnavailableError("gone again"), "end");
+  const retry: FlowNews = { kind: "retry", count: 1, text: "gone; it is asked again in 1s" };
+  tap.say(["a"], retry, retry, [], ["b"], retry, ["c"], "end");
   input.begin();
   await until(() => input.isOver);
-  expect(tap.opened).toBe(4);
-  expect(events).toMatchObject([
-    { kind: "flow lost", attempt: 1, error: { message: "gone" } },
-    { kind: "flow lost", attempt: 2, error: { message: "gone still" } },
-    { kind: "flow back", input: "trades" },
-    { kind: "flow lost", attempt: 1, error: { message: "gone again" } },
-  ]);
-  const pauses = events.flatMap((event) => (event.kind === "flow lost" ? [event.pause] : []));
-  expect(pauses[0]).toBeLessThanOrEqual(250);
-  expect(pauses[1]).toBeGreaterThanOrEqual(250);
-  expect(await input.look()).toEqual([{ source: "s", first: 0, end: 2 }]);
+  const [news, lost] = [
+    { kind: "flow news", input: "trades", news: retry },
+    { kind: "flow lost", input: "trades" },
+  ];
+  const back = { kind: "flow back", input: "trades" };
+  expect(events).toEqual([lost, news, lost, news, back, lost, news, back]);
+  expect(await input.look()).toEqual([{ source: "s", first: 0, end: 3 }]);
   await input.close();
 });
 
 test("what it notes is kept with its records, and given back when it is opened again", async () => {
   const first = scene();
-  first.tap.say({ note: "at a" }, ["a"], new UnavailableError("gone"), ["b"], { note: "never given" }, "end");
+  first.tap.say({ note: "at a" }, ["a"], ["b"], { note: "never given" }, "end");
   first.input.begin();
   await until(() => first.input.isOver);
   await first.input.close();
-  expect(first.tap.noted).toEqual([null, "at a"]);
+  expect(first.tap.noted).toEqual([null]);
   const second = scene();
   second.tap.say("end");
   second.input.begin();
@@ -223,8 +221,8 @@ test("what it tells is told on", async () => {
   await input.close();
 });
 
-test("it fails for good when that takes too long, or for any other reason, with what it had in the inbox", async () => {
-  const late = scene({ giveUpAfter: 0 });
+test("it fails for good when the source gave up, or for any other reason, with what it had in the inbox", async () => {
+  const late = scene({ giveUpAfter: 1234 });
   late.tap.say(["a"], new UnavailableError("gone"));
   late.input.begin();
   await until(() => late.tap.closed === 1);
@@ -233,6 +231,7 @@ test("it fails for good when that takes too long, or for any other reason, with 
   expect(failure).toBeInstanceOf(RunError);
   expect(failure).not.toBeInstanceOf(UnavailableError);
   expect(failure).toMatchObject({ message: "gone" });
+  expect([late.tap.opened, late.tap.patience]).toEqual([1, [1234]]);
   await expect(late.input.stop()).rejects.toThrow("gone");
   await late.input.close();
 

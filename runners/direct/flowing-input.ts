@@ -11,13 +11,8 @@ export const INBOX = "inbox";
 
 export type FlowEvent =
   | { readonly kind: "inbox full"; readonly input: string; readonly held: Amount; readonly bounds: Amount }
-  | {
-      readonly kind: "flow lost";
-      readonly input: string;
-      readonly error: Error;
-      readonly attempt: number;
-      readonly pause: number;
-    }
+  /** Does not answer, and is tried again. */
+  | { readonly kind: "flow lost"; readonly input: string }
   | { readonly kind: "flow back"; readonly input: string }
   | { readonly kind: "flow news"; readonly input: string; readonly news: FlowNews };
 
@@ -28,10 +23,11 @@ export interface FlowSettings {
   readonly onEvent: (event: FlowEvent) => void;
 }
 
+/** No longer one that may pass: the source has tried as long as it may, and whoever asks again gets the same. */
+const givenUp = (error: UnavailableError) => new RunError(messageOf(error), { cause: error });
+
 type Flow = (signal: AbortSignal, talk: FlowTalk) => AsyncIterable<readonly SourceRecord[]>;
 
-const FIRST_PAUSE = 250;
-const LONGEST_PAUSE = 30_000;
 /** How long a flow may take to end when it is told to. */
 const PATIENCE = 5_000;
 
@@ -115,57 +111,40 @@ export class FlowingInput implements Followed {
     this.inbox.close();
   }
 
-  /** Again and again, while what keeps the source from flowing may pass. */
+  /** Lets the source flow into the inbox until it ends. */
   private async pump(): Promise<void> {
-    const { input, settings } = this;
+    const { input, settings, inbox } = this;
     const { signal } = this.ending;
-    let attempt = 0;
-    let lostAt: number | null = null;
-    const flows = () => {
-      if (lostAt !== null) settings.onEvent({ kind: "flow back", input });
-      attempt = 0;
-      lostAt = null;
-    };
-    for (;;) {
-      const error = await this.fill(flows);
-      this.isOver = error === null && !signal.aborted;
-      if (error === null || signal.aborted) return;
-      lostAt ??= performance.now();
-      // No longer one that may pass: whoever asks again gets the same.
-      if (performance.now() - lostAt >= settings.giveUpAfter) throw new RunError(messageOf(error), { cause: error });
-      attempt += 1;
-      const ms = Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (attempt - 1)) * (0.5 + Math.random() / 2);
-      settings.onEvent({ kind: "flow lost", input, error, attempt, pause: ms });
-      await pause(ms, undefined, { signal }).catch(() => undefined);
-    }
-  }
-
-  /** Lets the source flow into the inbox until it ends. Answers what keeps it from going on, if that may pass. */
-  private async fill(onFlow: () => void): Promise<UnavailableError | null> {
-    const { signal } = this.ending;
-    const { input, settings } = this;
     let note: string | null = null;
+    let isLost = false;
     const talk: FlowTalk = {
-      tell: (news) => settings.onEvent({ kind: "flow news", input, news }),
+      tell: (news) => {
+        if (news.kind === "retry") {
+          isLost = true;
+          settings.onEvent({ kind: "flow lost", input });
+        }
+        settings.onEvent({ kind: "flow news", input, news });
+      },
       note: (text) => (note = text),
-      noted: this.inbox.noted(),
+      noted: inbox.noted(),
+      giveUpAfter: settings.giveUpAfter,
     };
     let isAppending = false;
     try {
       for await (const records of this.flow(signal, talk)) {
-        onFlow();
+        if (isLost) settings.onEvent({ kind: "flow back", input });
+        isLost = false;
         const noted: string | null = note;
         note = null;
         isAppending = true;
-        await this.inbox.append(records, signal, noted);
+        await inbox.append(records, signal, noted);
         isAppending = false;
       }
     } catch (error) {
       if (isAppending) throw error;
-      if (error instanceof UnavailableError) return error;
       // A flow may end by throwing what the signal says.
-      if (!signal.aborted) throw error;
+      if (!signal.aborted) throw error instanceof UnavailableError ? givenUp(error) : error;
     }
-    return null;
+    this.isOver = !signal.aborted;
   }
 }

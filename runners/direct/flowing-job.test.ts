@@ -393,7 +393,7 @@ test("a source that is lost makes the job unready until it is back, and what it 
   try {
     observer.tell({ kind: "connected", what: "sources" });
     expect(await missing()).toEqual([]);
-    observer.tell({ kind: "flow lost", input: "trades", error: new Error("gone"), attempt: 1, pause: 250 });
+    observer.tell({ kind: "flow lost", input: "trades" });
     expect(await missing()).toEqual(["trades"]);
     observer.tell({ kind: "flow back", input: "trades" });
     expect(await missing()).toEqual([]);
@@ -408,7 +408,20 @@ test("a source that is lost makes the job unready until it is back, and what it 
   }
   expect(printed.map((line) => JSON.parse(line) as object)).toMatchObject([
     { event: "listening" },
-    { event: "retrying", what: "source of trades", attempt: 1, next_in: 0.25, error: expect.anything() as unknown },
     { event: "source news", what: "lost", count: 3, said: "3 records will not come" },
   ]);
 });
+
+test.each(["http", "ws"])(
+  "a job gives an address of %s up, at which nothing listens, when it was told to",
+  async (scheme) => {
+    const place = `127.0.0.1:${await freePort()}`;
+    const run = (from: string, giveUpAfter: string, job: string) =>
+      beamline("--streaming", "--from", from, "--give-up-after", giveUpAfter, "--job", job);
+    const { code, stderr } = await run(`${scheme}://${place}/trades`, "1s", "one");
+    expect(code).toBe(1);
+    expect(stderr).toMatch(new RegExp(`job failed — No server answers at ${place} .*; given up after [1-3] attempts\n`));
+    // What the address says is nearer.
+    expect((await run(`${scheme}://${place}/trades#give-up=1s`, "1h", "other")).code).toBe(1);
+  },
+);

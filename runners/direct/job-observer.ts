@@ -119,13 +119,10 @@ export class JobObserver {
         });
         break;
       }
-      case "flow lost": {
-        const { input, error, attempt, pause } = event;
+      case "flow lost":
         metrics.add("retries_total", 1, { what: "source" });
-        readiness.sources.lost(input);
-        log.event("retrying", { what: `source of ${input}`, attempt, next_in: pause / 1000, error });
+        readiness.sources.lost(event.input);
         break;
-      }
       case "flow back":
         readiness.sources.connected(event.input);
         break;

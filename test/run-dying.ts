@@ -14,7 +14,10 @@ export function runDying(
   killAfter?: number,
   feed?: (stdin: Writable, kill: () => void) => void,
 ): Promise<Ending> {
-  const said: DyingJob = { die: null, wrong: null, replays: false, ...job };
+  const said: DyingJob = {
+    ...{ pipeline: "trades-aggregate", die: null, wrong: null, replays: false, journal: null },
+    ...job,
+  };
   const [node = "", ...words] = asProcess.slice(0, -1);
   const child = spawn(node, [...words, path.join(__dirname, "dying-job.ts"), JSON.stringify(said)], {
     cwd,

@@ -18,7 +18,7 @@ export const kafka: Connector = {
     readOptions,
     writeOptions,
     settings: kafkaSettings,
-    killTests: [],
+    killTests: ["test/ingest-kill.integration.ts"],
   },
   source: kafkaSource,
   sink: kafkaSink,

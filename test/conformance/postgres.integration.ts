@@ -65,7 +65,7 @@ conforms({
             return `to_char(${column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS ${column}`;
           return column;
         });
-        return (await query(`SELECT ${columns.join(", ")} FROM "${schema}"."${table.name}"`)) as Normal[];
+        return (await query(`SELECT ${columns.join(", ")} FROM "${schema}"."${table.name}"`));
       },
       server: {
         proxy: between,

@@ -43,10 +43,10 @@ conforms({
               if (type.kind === "bytes") row[name] = cells[`${name} is null`] === 1 ? null : cell;
               else if (cell === null) row[name] = null;
               else if (type.kind === "boolean") row[name] = cell === 1;
-              else if (type.kind === "json") row[name] = JSON.parse(String(cell));
+              else if (type.kind === "json") row[name] = JSON.parse(cell as string);
               else row[name] = cell;
             }
-            return row as Normal;
+            return row;
           });
       } finally {
         database.close();

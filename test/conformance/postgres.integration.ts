@@ -6,7 +6,6 @@ import { freePort } from "../../infra/services/ports";
 import { restartService, startServices, stopServices } from "../../infra/services/services";
 import { closePools } from "../../io/postgres/pool";
 import { startFaultProxy, type FaultProxy } from "../fault-proxy";
-import { type Normal } from "./rows";
 import { conforms } from "./suite";
 
 const directory = mkdtempSync(path.join(realpathSync(os.tmpdir()), "beamline-conformance-"));
@@ -65,7 +64,7 @@ conforms({
             return `to_char(${column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS ${column}`;
           return column;
         });
-        return (await query(`SELECT ${columns.join(", ")} FROM "${schema}"."${table.name}"`));
+        return await query(`SELECT ${columns.join(", ")} FROM "${schema}"."${table.name}"`);
       },
       server: {
         proxy: between,

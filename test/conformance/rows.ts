@@ -147,7 +147,7 @@ export function normalOfJson(table: Table, found: Readonly<Record<string, unknow
   for (const { name, type } of table.columns) {
     const value = found[name];
     if (value === null || value === undefined) normal[name] = value;
-    else if (type.kind === "integer") normal[name] = String(value as number);
+    else if (type.kind === "integer") normal[name] = `${value as number}`;
     else if (type.kind === "bytes") normal[name] = bytesOf(value as string).toString("hex");
     else normal[name] = value;
   }

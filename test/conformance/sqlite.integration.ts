@@ -3,7 +3,6 @@ import os from "node:os";
 import path from "node:path";
 import { openDatabase } from "../../io/sqlite/database";
 import { endLittleRooms, littleRoom } from "./little-room";
-import { type Normal } from "./rows";
 import { conforms } from "./suite";
 
 const directory = mkdtempSync(path.join(realpathSync(os.tmpdir()), "beamline-conformance-"));

@@ -3,11 +3,13 @@ import fs from "node:fs";
 import path from "node:path";
 import { parse } from "yaml";
 import { kafkaSettings } from "./services/kafka/settings";
+import { serviceNames, usualServices } from "./services/server-kind";
 
 interface Container {
   readonly image: string;
   readonly ports: readonly string[];
-  readonly environment: Readonly<Record<string, string>>;
+  readonly profiles?: readonly string[];
+  readonly environment?: Readonly<Record<string, string>>;
   readonly healthcheck: { readonly test: readonly string[] };
   readonly volumes?: readonly string[];
   readonly depends_on?: Readonly<Record<string, { readonly condition: string }>>;
@@ -20,8 +22,13 @@ const compose = parse(text) as {
 };
 const containers = Object.entries(compose.services);
 
-test("it has the servers and a page for each", () => {
-  expect(Object.keys(compose.services)).toEqual(["kafka", "postgres", "kafka-ui", "postgres-ui"]);
+test("it has the servers, and a page for each of the usual ones", () => {
+  expect(Object.keys(compose.services).sort()).toEqual([...serviceNames, "kafka-ui", "postgres-ui"].sort());
+});
+
+test("those that are started by name are not started by a plain up", () => {
+  const named = containers.filter(([, { profiles }]) => profiles !== undefined).map(([name]) => name);
+  expect(named).toEqual(serviceNames.filter((name) => !usualServices.includes(name)));
 });
 
 test("it says that nobody ran it yet", () => {
@@ -33,7 +40,7 @@ test.each(containers)("%s: a version, ports of this machine only, a check of its
   expect(container.ports.every((port) => /^127\.0\.0\.1:\d+:\d+$/.test(port))).toBe(true);
   expect(container.healthcheck.test[0]).toBe("CMD");
   // What a container reads is text: a bare number or boolean would depend on who reads the file.
-  expect(Object.values(container.environment).every((value) => typeof value === "string")).toBe(true);
+  expect(Object.values(container.environment ?? {}).every((value) => typeof value === "string")).toBe(true);
   for (const volume of container.volumes ?? []) expect(compose.volumes).toHaveProperty(volume.split(":")[0] ?? "");
   for (const [other, { condition }] of Object.entries(container.depends_on ?? {})) {
     expect(compose.services).toHaveProperty(other);

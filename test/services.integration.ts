@@ -4,10 +4,14 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import net from "node:net";
 import path from "node:path";
 import { promisify } from "node:util";
+import { Storage } from "@google-cloud/storage";
 import { Kafka, logLevel, Partitioners } from "kafkajs";
 import { Client } from "pg";
 import { freePort } from "../infra/services/ports";
+import { parquetReader } from "../infra/services/parquet-reader/parquet-reader";
 import { identityOf } from "../infra/services/process-identity";
+import { runProgram } from "../infra/services/programs";
+import { serviceNames } from "../infra/services/server-kind";
 import {
   killService,
   restartService,
@@ -17,6 +21,7 @@ import {
   type RunningService,
   type ServiceStatus,
 } from "../infra/services/services";
+import { messageOf, UsageError } from "../schema/errors";
 
 const root = path.resolve(__dirname, "..");
 // Not the developer's own servers. Inside the repository, since a user that root steps down to may not enter every place.
@@ -80,18 +85,18 @@ async function query(sql: string): Promise<unknown[]> {
 
 beforeAll(async () => {
   // What an interrupted run of this test left.
-  await stopServices(names, { ...options, data: true });
+  await stopServices(serviceNames, { ...options, data: true });
 });
 
 afterAll(async () => {
-  await stopServices(names, { ...options, data: true });
+  await stopServices(serviceNames, { ...options, data: true });
   rmSync(directory, { recursive: true, force: true });
 });
 
 test("up, by a process that ends: both are ready, on the given ports", async () => {
   const ports = { kafka: await freePort(), postgres: await freePort() };
   await run("up", "--port", `kafka=${ports.kafka}`, "--port", `postgres=${ports.postgres}`);
-  const status = JSON.parse(await run("status", "--json")) as ServiceStatus[];
+  const status = JSON.parse(await run("status", ...names, "--json")) as ServiceStatus[];
   expect(status).toEqual([
     expect.objectContaining({ name: "kafka", url: `kafka://127.0.0.1:${ports.kafka}`, ready: true, state: "ready" }),
     expect.objectContaining({
@@ -110,16 +115,17 @@ test("up, by a process that ends: both are ready, on the given ports", async () 
   expect(second).toMatchObject({ kafka: { pid: first.kafka.pid }, postgres: { pid: first.postgres.pid } });
 });
 
+/** Whether somebody who comes by another of this machine's addresses is refused. */
+function isRefused(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = net.connect(port, "127.0.0.2", () => resolve(false));
+    socket.once("error", () => resolve(true));
+    socket.unref();
+  });
+}
+
 test("they can be reached from this machine only", async () => {
-  const elsewhere = "127.0.0.2";
-  for (const { port } of Object.values(services)) {
-    const refused = await new Promise<boolean>((resolve) => {
-      const socket = net.connect(port, elsewhere, () => resolve(false));
-      socket.once("error", () => resolve(true));
-      socket.unref();
-    });
-    expect(refused).toBe(true);
-  }
+  for (const { port } of Object.values(services)) expect(await isRefused(port)).toBe(true);
 });
 
 test("Kafka takes and gives records, old ones too, and knows only topics that were created", async () => {
@@ -145,7 +151,16 @@ test.each(names)("%s killed: status says so, and up brings it back with its data
   const before = services[name];
   await killService(name, options);
   expect(await serviceStatus([name], options)).toEqual([
-    { name, url: before.url, port: before.port, pid: null, ready: false, state: "crashed", log: before.log },
+    {
+      name,
+      url: before.url,
+      port: before.port,
+      environment: {},
+      pid: null,
+      ready: false,
+      state: "crashed",
+      log: before.log,
+    },
   ]);
   await expect(killService(name, options)).rejects.toThrow(`${name} is not running, so it cannot be killed`);
   services = { ...services, ...(await startServices([name], options)) };
@@ -211,4 +226,100 @@ test("down: nothing runs, the data stays; with --data it goes", async () => {
     false,
     true,
   ]);
+});
+
+describe("the servers that are started by name", () => {
+  /** What a client does with each. */
+  interface Use {
+    readonly write: (service: RunningService) => Promise<void>;
+    /** What is there, as one text. */
+    readonly read: (service: RunningService) => Promise<string>;
+    /** Whether what was written is there after a kill. */
+    readonly keeps: boolean;
+  }
+
+  const uses = {
+    gcs: {
+      write: async (service) => {
+        const [bucket] = await storage(service).createBucket("lake");
+        await bucket.file("in/numbers.ndjson").save('{"number":1}\n{"number":2}\n', { resumable: false });
+      },
+      read: async (service) => (await storage(service).bucket("lake").file("in/numbers.ndjson").download()).toString(),
+      keeps: true,
+    },
+  } satisfies Readonly<Record<string, Use>>;
+  type Other = keyof typeof uses;
+  const others = Object.keys(uses) as Other[];
+  let started: Record<Other, RunningService>;
+
+  const storage = ({ environment }: RunningService): Storage =>
+    new Storage({ apiEndpoint: environment["STORAGE_EMULATOR_HOST"], projectId: "test" });
+
+  /** The processes of the group that a server's process leads. */
+  async function groupOf({ pid }: RunningService): Promise<string[]> {
+    const { output } = await runProgram("ps", ["-e", "-o", "pgid=,stat=,args="]);
+    const lines = output.split("\n").map((line) => line.trim());
+    return lines.filter((line) => line.startsWith(`${pid} `) && !/^\d+ Z/.test(line));
+  }
+
+  beforeAll(async () => {
+    started = await startServices(others, options);
+  });
+
+  test("up, with what to set for clients; reached from this machine only", async () => {
+    expect(await serviceStatus(others, options)).toEqual(
+      others.map((name) => {
+        const { url, port, environment, pid, log } = started[name];
+        return { name, url, port, environment, pid, log, ready: true, state: "ready" };
+      }),
+    );
+    for (const { port } of Object.values(started)) expect(await isRefused(port)).toBe(true);
+  });
+
+  test("the command prints what to set", async () => {
+    expect(await run("up", "gcs")).toBe(`export STORAGE_EMULATOR_HOST=${started.gcs.url}\n`);
+  });
+
+  test.each(others)("%s takes and gives", async (name) => {
+    await uses[name].write(started[name]);
+    expect(await uses[name].read(started[name])).toContain("number");
+  });
+
+  test("killed, nothing of them runs, and up brings them back where they were", async () => {
+    const before = await Promise.all(others.map(async (name) => uses[name].read(started[name])));
+    for (const name of others) {
+      await killService(name, options);
+      expect([name, await state(name), await groupOf(started[name])]).toEqual([name, "crashed", []]);
+    }
+    const again = await startServices(others, options);
+    for (const [at, name] of others.entries()) {
+      expect(again[name].url).toBe(started[name].url);
+      expect(again[name].pid).not.toBe(started[name].pid);
+      if (uses[name].keeps) expect(await uses[name].read(again[name])).toBe(before[at]);
+      else await expect(uses[name].read(again[name])).rejects.toThrow();
+    }
+    started = again;
+  });
+
+  test("down: nothing runs, and with --data nothing is left", async () => {
+    await stopServices(others, { ...options, data: true });
+    for (const name of others) {
+      expect([name, await state(name), await groupOf(started[name])]).toEqual([name, "stopped", []]);
+      expect(existsSync(path.join(directory, name))).toBe(false);
+    }
+  });
+
+  test.each(others)("%s without its programs: one sentence, and nothing is started", async (name) => {
+    const error: unknown = await startServices([name], { ...options, environment: { PATH: "" } }).catch(
+      (thrown: unknown) => thrown,
+    );
+    expect(error).toBeInstanceOf(UsageError);
+    expect(messageOf(error)).toMatch(new RegExp(`was not found: install it .*up --wait ${name}$`));
+    expect(existsSync(path.join(directory, name))).toBe(false);
+  });
+});
+
+test("the Parquet reader", async () => {
+  const script = "import pyarrow.parquet, pyarrow; print(pyarrow.__version__)";
+  expect(await runProgram(await parquetReader(), ["-I", "-c", script])).toEqual({ code: 0, output: "26.0.1\n" });
 });

@@ -2,7 +2,7 @@
 import { createHash, randomUUID } from "node:crypto";
 import fs from "node:fs";
 import path from "node:path";
-import { findJava, findMaven } from "../../infra/services/kafka/java";
+import { findJava, findMaven } from "../../infra/services/java";
 import { runProgram } from "../../infra/services/programs";
 
 const SOURCE = path.join(__dirname, "spark");
@@ -28,6 +28,9 @@ const OPENED = [
   "java.security.jgss/sun.security.krb5",
 ];
 
+/** Who asks for Java and Maven. */
+const spark = { title: "Spark", otherwise: "or leave Spark out: --contenders beamline" };
+
 export interface SparkProgram {
   readonly java: string;
   /** Everything of java's command line before the program's own words. */
@@ -36,7 +39,7 @@ export interface SparkProgram {
 
 /** Builds the program when it is not there yet: about 280 MB in bench/data. */
 export async function buildSparkProgram(say: (text: string) => void): Promise<SparkProgram> {
-  const java = await findJava(process.env);
+  const java = await findJava(spark, process.env);
   const hash = createHash("sha256");
   for (const file of FILES) hash.update(fs.readFileSync(path.join(SOURCE, file)));
   const directory = path.join(DATA, `spark-${hash.digest("hex").slice(0, 8)}`);
@@ -53,7 +56,7 @@ async function build(directory: string, say: (text: string) => void): Promise<vo
   const goals = ["compile", "dependency:copy-dependencies", "-DincludeScope=runtime"];
   const places = [`-Dbench.directory=${incoming}/target`, `-DoutputDirectory=${incoming}/lib`];
   try {
-    const { code, output } = await runProgram(findMaven(process.env), [
+    const { code, output } = await runProgram(findMaven(spark, process.env), [
       ...["-B", "-q", "--strict-checksums", "-f", path.join(SOURCE, "pom.xml")],
       ...goals,
       ...places,

@@ -1,6 +1,7 @@
 import { scratchDirectory } from "../../test/scratch";
 import { command } from "./command";
 import { refuseWindows } from "./other-ways";
+import { serviceNames } from "./server-kind";
 
 const scratch = scratchDirectory();
 const environment = { ...process.env };
@@ -37,6 +38,7 @@ test("help", async () => {
 });
 
 test.each([
+  ["up --port gcs=1", "--port gcs=… has no effect: gcs is not among what to start"],
   ["start", "There is no verb “start”: it must be one of up, down, status"],
   ["up kafak", "There is no service “kafak”: did you mean “kafka”?"],
   ["up --data", "There is no flag --data; --help lists all"],
@@ -51,15 +53,13 @@ test.each([
 
 test("status and down where nothing was ever started", async () => {
   expect(await command(["status", "--json"])).toBe(0);
-  expect(JSON.parse(out)).toEqual([
-    expect.objectContaining({ name: "kafka", url: null, pid: null, ready: false, state: "stopped" }),
-    expect.objectContaining({ name: "postgres", url: null, pid: null, ready: false, state: "stopped" }),
-  ]);
+  const stopped = { url: null, environment: {}, pid: null, ready: false, state: "stopped" };
+  expect(JSON.parse(out)).toEqual(serviceNames.map((name) => expect.objectContaining({ name, ...stopped }) as unknown));
   out = "";
-  expect(await command(["status"])).toBe(0);
+  expect(await command(["status", "kafka", "postgres"])).toBe(0);
   expect(out).toBe("kafka     stopped\npostgres  stopped\n");
   expect(await command(["down"])).toBe(0);
-  expect(err).toContain("kafka, postgres down");
+  expect(err).toContain(`${serviceNames.join(", ")} down`);
 });
 
 test("without Java, nothing is started", async () => {

@@ -7,7 +7,7 @@ import { suggestion } from "../../io/address";
 import { UsageError } from "../../schema/errors";
 import { exitCodeOf, print } from "../exit-code";
 import { parsePorts } from "./ports";
-import { serviceNames, type ServiceName } from "./server-kind";
+import { serviceNames, usualServices, type ServiceName } from "./server-kind";
 import { serviceStatus, startServices, stopServices, type ServicesOptions, type ServiceStatus } from "./services";
 
 const help = `Real servers for development and tests, on this machine only.
@@ -16,8 +16,11 @@ const help = `Real servers for development and tests, on this machine only.
   npm run services -- down [names] [--data]           stop; --data deletes their data too
   npm run services -- status [names] [--json]         what runs, and where
 
-  names     ${serviceNames.join(", ")}; without any, all
+  names     ${serviceNames.join(", ")};
+            without any, up means ${usualServices.join(" and ")}, down and status mean all
   --port    where a server listens, such as --port kafka=19092; else where it was before
+
+What connectors need in their environment to find a server is printed as export lines, and by status --json.
 
 Data and logs are in .services, or where BEAMLINE_SERVICES_DIR says.`;
 
@@ -50,51 +53,60 @@ async function obey(args: readonly string[]): Promise<void> {
     process.stdout.write(`${help}\n`);
     return;
   }
-  const chosen = namesOf(names.slice(1));
+  const chosen = namesOf(names.slice(1), verb === "up" ? usualServices : serviceNames);
   switch (verb) {
     case "up":
       return up(chosen, parsePorts(readParameters(UpOptions, said, {}).port));
     case "down":
-      await stopServices(chosen, { ...progress(), data: said.has("data") });
+      await stopServices(chosen, { ...progress(widthOf(chosen)), data: said.has("data") });
       print(`${colors.green("✓")} ${chosen.join(", ")} down${said.has("data") ? ", data deleted" : ""}`);
       return;
     case "status": {
       const status = await serviceStatus(chosen);
-      process.stdout.write(said.has("json") ? `${JSON.stringify(status)}\n` : status.map(statusLine).join(""));
+      const width = widthOf(chosen);
+      const lines = status.map((one) => statusLine(one, width)).join("");
+      process.stdout.write(said.has("json") ? `${JSON.stringify(status)}\n` : lines);
     }
   }
 }
 
-function namesOf(words: readonly string[]): ServiceName[] {
+/** The services that the words name; without a word, `usual`. */
+function namesOf(words: readonly string[], usual: readonly ServiceName[]): ServiceName[] {
   const names = words.map((word) => {
     const name = serviceNames.find((known) => known === word);
     if (name === undefined) throw new UsageError(`There is no service “${word}”: ${suggestion(word, serviceNames)}`);
     return name;
   });
-  return names.length === 0 ? [...serviceNames] : [...new Set(names)];
+  return names.length === 0 ? [...usual] : [...new Set(names)];
 }
 
 async function up(names: readonly ServiceName[], ports: Partial<Record<ServiceName, number>>): Promise<void> {
   const unused = Object.keys(ports).find((name) => !names.some((chosen) => chosen === name));
   if (unused !== undefined)
     throw new UsageError(`--port ${unused}=… has no effect: ${unused} is not among what to start`);
-  const started = await startServices(names, { ...progress(), ports });
-  for (const { name, url, pid, wasUp, seconds } of Object.values(started)) {
+  const width = widthOf(names);
+  const started = Object.values(await startServices(names, { ...progress(width), ports }));
+  for (const { name, url, pid, wasUp, seconds } of started) {
     const how = wasUp ? "was up already" : `ready in ${seconds.toFixed(1)} s`;
-    print(`${colors.green("✓")} ${name.padEnd(8)}  ${url}  pid ${pid}, ${how}`);
+    print(`${colors.green("✓")} ${name.padEnd(width)}  ${url}  pid ${pid}, ${how}`);
   }
+  // On standard output, so that a shell can take them over.
+  for (const { environment } of started)
+    for (const [name, value] of Object.entries(environment)) process.stdout.write(`export ${name}=${value}\n`);
 }
 
-function statusLine({ name, url, pid, state, log }: ServiceStatus): string {
+const widthOf = (names: readonly ServiceName[]): number => Math.max(...names.map((name) => name.length));
+
+function statusLine({ name, url, pid, state, log }: ServiceStatus, width: number): string {
   const notes = {
     ready: `pid ${pid}`,
     "not ready": `pid ${pid} does not answer: see ${log}`,
     crashed: `npm run services -- up ${name} starts it again; see ${log}`,
     stopped: "",
   };
-  return `${[name.padEnd(8), state.padEnd(9), url ?? "", notes[state]].join("  ").trimEnd()}\n`;
+  return `${[name.padEnd(width), state.padEnd(9), url ?? "", notes[state]].join("  ").trimEnd()}\n`;
 }
 
-function progress(): ServicesOptions {
-  return { onProgress: (name, text) => print(colors.dim(`  ${name.padEnd(8)}  ${text}`)) };
+function progress(width: number): ServicesOptions {
+  return { onProgress: (name, text) => print(colors.dim(`  ${name.padEnd(width)}  ${text}`)) };
 }

@@ -1,9 +1,9 @@
 // What is said on a machine without Java or Maven: PATH holds nothing but what a test puts there.
 import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
-import { scratchDirectory } from "../../../test/scratch";
-import { UsageError } from "../../../schema/errors";
-import { kafka } from "./kafka";
+import { scratchDirectory } from "../../test/scratch";
+import { UsageError } from "../../schema/errors";
 import { findJava, javaVersion } from "./java";
+import { kafka } from "./kafka/kafka";
 
 const scratch = scratchDirectory();
 
@@ -46,7 +46,9 @@ test("with Java, but neither jars nor Maven", async () => {
 
 test("JAVA_HOME goes before PATH", async () => {
   program("java", 'openjdk version "21.0.1"');
-  expect(await findJava({ PATH: "", JAVA_HOME: scratch() })).toBe(scratch("bin/java"));
+  expect(await findJava({ title: "Spark", otherwise: "" }, { PATH: "", JAVA_HOME: scratch() })).toBe(
+    scratch("bin/java"),
+  );
 });
 
 test("versions as Java writes them", () => {

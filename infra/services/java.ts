@@ -1,36 +1,41 @@
-// The Java that runs the broker, and the Maven that fetches it.
+// The Java that runs servers, and the Maven that fetches them.
 import path from "node:path";
-import { UsageError } from "../../../schema/errors";
-import { withContainers } from "../other-ways";
-import { findProgram, pathDirectories, runProgram, type Environment } from "../programs";
+import { UsageError } from "../../schema/errors";
+import { findProgram, pathDirectories, runProgram, type Environment } from "./programs";
 
 const OLDEST_JAVA = 17;
 
+/** For whom a program is looked for, as a message says it: what needs it, and how that can be had otherwise. */
+export interface Asker {
+  readonly title: string;
+  readonly otherwise: string;
+}
+
 /** The path of a Java that is new enough. */
-export async function findJava(environment: Environment): Promise<string> {
+export async function findJava(asker: Asker, environment: Environment): Promise<string> {
+  const missing = (what: string): UsageError =>
+    new UsageError(
+      `${asker.title} needs Java ${OLDEST_JAVA} or newer, and ${what}: install it (Debian: apt-get install openjdk-17-jre-headless, macOS: brew install openjdk), ${asker.otherwise}`,
+    );
   const home = environment["JAVA_HOME"];
   const directories = [...(home ? [path.join(home, "bin")] : []), ...pathDirectories(environment)];
   const java = findProgram("java", directories);
-  if (java === null) throw new UsageError(missing("java was not found"));
+  if (java === null) throw missing("java was not found");
   // macOS has a java that only says that there is no Java, hence a run and not a look.
   const { code, output } = await runProgram(java, ["-version"], { environment });
   const version = javaVersion(output);
-  if (code !== 0 || version === null) throw new UsageError(missing(`${java} -version does not work`));
-  if (version < OLDEST_JAVA) throw new UsageError(missing(`${java} is Java ${version}`));
+  if (code !== 0 || version === null) throw missing(`${java} -version does not work`);
+  if (version < OLDEST_JAVA) throw missing(`${java} is Java ${version}`);
   return java;
 }
 
 /** The path of Maven. */
-export function findMaven(environment: Environment): string {
+export function findMaven(asker: Asker, environment: Environment): string {
   const maven = findProgram("mvn", pathDirectories(environment));
   if (maven !== null) return maven;
   throw new UsageError(
-    `Kafka is fetched by Maven, and mvn was not found: install it (Debian: apt-get install maven, macOS: brew install maven), ${withContainers("kafka")}`,
+    `${asker.title} is fetched by Maven, and mvn was not found: install it (Debian: apt-get install maven, macOS: brew install maven), ${asker.otherwise}`,
   );
-}
-
-function missing(what: string): string {
-  return `Kafka needs Java ${OLDEST_JAVA} or newer, and ${what}: install it (Debian: apt-get install openjdk-17-jre-headless, macOS: brew install openjdk), ${withContainers("kafka")}`;
 }
 
 /** 17 of `openjdk version "17.0.15"`, 8 of `java version "1.8.0_402"`. */

@@ -20,20 +20,29 @@ test("a port that is taken is not free, and listens; another is free and does no
 
 test("the given port, else the one it had, else the usual one", async () => {
   const [given, recorded, usual] = [await freePort(), await freePort(), await freePort()];
-  expect(await choosePort("kafka", { given, recorded, usual })).toBe(given);
-  expect(await choosePort("kafka", { recorded, usual })).toBe(recorded);
-  expect(await choosePort("kafka", { usual })).toBe(usual);
+  expect(await choosePort("kafka", { given, recorded, usual, count: 1 })).toBe(given);
+  expect(await choosePort("kafka", { recorded, usual, count: 1 })).toBe(recorded);
+  expect(await choosePort("kafka", { usual, count: 1 })).toBe(usual);
 });
 
 test("another when the usual one is taken, but never silently instead of a given one or the one it had", async () => {
-  const chosen = await choosePort("kafka", { usual: taken });
+  const chosen = await choosePort("kafka", { usual: taken, count: 1 });
   expect(chosen).not.toBe(taken);
   expect(await isFree(chosen)).toBe(true);
-  await expect(choosePort("kafka", { given: taken, usual: 1 })).rejects.toThrow(
+  await expect(choosePort("kafka", { given: taken, usual: 1, count: 1 })).rejects.toThrow(
     /^Port \d+ is taken by another program: .* npm run services -- up kafka --port kafka=\d+$/,
   );
-  await expect(choosePort("kafka", { recorded: taken, usual: 1 })).rejects.toThrow(
+  await expect(choosePort("kafka", { recorded: taken, usual: 1, count: 1 })).rejects.toThrow(
     /^Port \d+, where kafka was before, is taken by another program/,
+  );
+});
+
+test("two ports that follow each other", async () => {
+  const [usual, second] = [await freePort(2), taken - 1];
+  expect(await choosePort("kafka", { usual, count: 2 })).toBe(usual);
+  expect(await choosePort("kafka", { usual: second, count: 2 })).not.toBe(second);
+  await expect(choosePort("kafka", { given: second, usual, count: 2 })).rejects.toThrow(
+    new RegExp(`^Port ${taken} is taken by another program`),
   );
 });
 

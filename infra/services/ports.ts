@@ -21,13 +21,18 @@ const FIRST_PORT = 10_240;
 const LAST_PORT = 32_767;
 const TRIES = 200;
 
-/** A port that nobody uses at the moment. */
-export async function freePort(): Promise<number> {
+/** A port that nobody uses at the moment; the first of `count` that follow each other. */
+export async function freePort(count = 1): Promise<number> {
   for (let tries = 0; tries < TRIES; tries += 1) {
-    const port = FIRST_PORT + Math.floor(Math.random() * (LAST_PORT - FIRST_PORT + 1));
-    if (await isFree(port)) return port;
+    const port = FIRST_PORT + Math.floor(Math.random() * (LAST_PORT - FIRST_PORT + 2 - count));
+    if ((await firstTaken(port, count)) === null) return port;
   }
   throw new RunError(`No port from ${FIRST_PORT} to ${LAST_PORT} is free on this machine`);
+}
+
+async function firstTaken(first: number, count: number): Promise<number | null> {
+  for (let port = first; port < first + count; port += 1) if (!(await isFree(port))) return port;
+  return null;
 }
 
 /** Whether something listens there: less than ready, but quickly asked. */
@@ -49,16 +54,20 @@ export interface PortWishes {
   /** The one it had before: clients know it, so no other is taken silently. */
   readonly recorded?: number | undefined;
   readonly usual: number;
+  /** How many follow each other from there. */
+  readonly count: number;
 }
 
 /** The port for a start: the given one, else the one it had, else the usual one when free, else any. */
-export async function choosePort(name: ServiceName, { given, recorded, usual }: PortWishes): Promise<number> {
+export async function choosePort(name: ServiceName, wishes: PortWishes): Promise<number> {
+  const { given, recorded, usual, count } = wishes;
   const fixed = given ?? recorded;
-  if (fixed === undefined) return (await isFree(usual)) ? usual : freePort();
-  if (await isFree(fixed)) return fixed;
+  const taken = await firstTaken(fixed ?? usual, count);
+  if (taken === null) return fixed ?? usual;
+  if (fixed === undefined) return freePort(count);
   const why = given === undefined ? `, where ${name} was before, is` : " is";
   throw new RunError(
-    `Port ${fixed}${why} taken by another program: end that, or give another port: npm run services -- up ${name} --port ${name}=${await freePort()}`,
+    `Port ${taken}${why} taken by another program: end that, or give another port: npm run services -- up ${name} --port ${name}=${await freePort(count)}`,
   );
 }
 

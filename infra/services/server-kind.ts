@@ -2,8 +2,11 @@
 import { type ProcessIdentity } from "./process-identity";
 import { type Environment, type User } from "./programs";
 
-export const serviceNames = ["kafka", "postgres"] as const;
+export const serviceNames = ["kafka", "postgres", "gcs"] as const;
 export type ServiceName = (typeof serviceNames)[number];
+
+/** What is started when nobody says what: most jobs need no more, and the others take memory and downloads. */
+export const usualServices: readonly ServiceName[] = ["kafka", "postgres"];
 
 /** Nobody outside this machine shall reach a server that asks for no password. */
 export const HOST = "127.0.0.1";
@@ -37,10 +40,14 @@ export interface Installation {
 export interface ServerKind {
   readonly name: ServiceName;
   readonly usualPort: number;
+  /** How many ports it takes, one after the other from the one that is chosen: some speak two protocols. */
+  readonly portCount: number;
   /** What asks it to stop cleanly and soon, whoever is connected. */
   readonly stopSignal: NodeJS.Signals;
   /** The connector URI under which pipelines find it. */
   readonly url: (port: number) => string;
+  /** What to set so that clients who look for a service of the cloud find this server instead. */
+  readonly environment: (port: number) => Readonly<Record<string, string>>;
   /** Looks for the programs it needs; what is missing is a UsageError that says how to get it. */
   readonly find: (site: Site, environment: Environment) => Promise<Installation>;
   /** Does with it what a client does, and throws when that does not work. */

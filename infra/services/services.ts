@@ -6,6 +6,7 @@ import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { makeDirectory, shownPath } from "../../io/local-path";
 import { messageOf, RunError } from "../../schema/errors";
+import { gcs } from "./gcs/gcs";
 import { kafka } from "./kafka/kafka";
 import { withLock } from "./lock";
 import { logTail } from "./log-tail";
@@ -16,7 +17,7 @@ import { type Environment } from "./programs";
 import { readRecord, writeRecord } from "./record";
 import { type Command, type Installation, type ServerKind, type ServiceName, type Site } from "./server-kind";
 
-const kinds: Readonly<Record<ServiceName, ServerKind>> = { kafka, postgres };
+const kinds: Readonly<Record<ServiceName, ServerKind>> = { kafka, postgres, gcs };
 
 /** A cold start on a machine that is busy with other things. */
 const START_LIMIT = 120_000;
@@ -45,9 +46,11 @@ export interface StopOptions extends ServicesOptions {
 /** A server that answers. */
 export interface RunningService {
   readonly name: ServiceName;
-  /** The connector URI, such as kafka://127.0.0.1:19092. */
+  /** The connector URI, such as kafka://127.0.0.1:19092; the address that clients are told, where the URI names no server. */
   readonly url: string;
   readonly port: number;
+  /** What connectors need in their environment to find it; nothing where the URI says it all. */
+  readonly environment: Readonly<Record<string, string>>;
   readonly pid: number;
   /** Its log file. */
   readonly log: string;
@@ -62,6 +65,7 @@ export interface ServiceStatus {
   /** Null when it never was started. */
   readonly url: string | null;
   readonly port: number | null;
+  readonly environment: Readonly<Record<string, string>>;
   /** Null when no process of it runs. */
   readonly pid: number | null;
   /** Whether it just did what a client needs. */
@@ -149,11 +153,13 @@ export async function serviceStatus(
     names.map(async (name): Promise<ServiceStatus> => {
       const { kind, directory, log } = placeOf(name, options);
       const record = await readRecord(directory);
-      if (record === null) return { name, url: null, port: null, pid: null, ready: false, state: "stopped", log };
-      const where = { name, url: kind.url(record.port), port: record.port, log };
+      if (record === null)
+        return { name, url: null, port: null, environment: {}, pid: null, ready: false, state: "stopped", log };
+      const { port } = record;
+      const where = { name, url: kind.url(port), port, environment: kind.environment(port), log };
       if (record.process === null) return { ...where, pid: null, ready: false, state: "stopped" };
       if (!isRunning(record.process)) return { ...where, pid: null, ready: false, state: "crashed" };
-      const ready = (await whyNotReady(kind, record.port)) === null;
+      const ready = (await whyNotReady(kind, port)) === null;
       return { ...where, pid: record.process.pid, ready, state: ready ? "ready" : "not ready" };
     }),
   );
@@ -172,7 +178,8 @@ async function start(place: Place, installation: Installation, given: number | u
   const begin = performance.now();
   const answer = ({ pid }: ProcessIdentity, port: number, wasUp: boolean): RunningService => {
     const seconds = (performance.now() - begin) / 1000;
-    return { name: kind.name, url: kind.url(port), port, pid, log, wasUp, seconds };
+    const where = { url: kind.url(port), port, environment: kind.environment(port) };
+    return { name: kind.name, ...where, pid, log, wasUp, seconds };
   };
   const record = await readRecord(directory);
   if (record !== null && isRunning(record.process)) {
@@ -183,7 +190,8 @@ async function start(place: Place, installation: Installation, given: number | u
     await untilReady(place, record.process, record.port);
     return answer(record.process, record.port, true);
   }
-  const port = await choosePort(kind.name, { given, recorded: record?.port, usual: kind.usualPort });
+  const wishes = { given, recorded: record?.port, usual: kind.usualPort, count: kind.portCount };
+  const port = await choosePort(kind.name, wishes);
   await makeDirectory(directory);
   await installation.fetch(place);
   await ensureData(place, installation);

@@ -3,35 +3,33 @@ import { randomBytes } from "node:crypto";
 import { rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { RunError } from "../../../schema/errors";
+import { findJavaProgram, type Jars } from "../jars";
 import { refuseWindows } from "../other-ways";
 import { freePort } from "../ports";
 import { runProgram } from "../programs";
 import { HOST, type ServerKind } from "../server-kind";
-import { fetchJars, hasJars, jarsDirectory } from "./jars";
-import { findJava, findMaven } from "./java";
 import { probeKafka } from "./probe";
 import { proxiedListener } from "./proxied-listener";
 import { kafkaSettings } from "./settings";
 
+const jars: Jars = { service: "kafka", title: "Kafka", pom: path.join(__dirname, "pom.xml"), megabytes: 45 };
+
 export const kafka: ServerKind = {
   name: "kafka",
   usualPort: 19_092,
+  portCount: 1,
   stopSignal: "SIGTERM",
   url: (port) => `kafka://${HOST}:${port}`,
+  environment: () => ({}),
   probe: probeKafka,
   wasTooSoon: () => false,
 
   async find(_site, environment) {
     refuseWindows("kafka");
-    const java = await findJava(environment);
-    const jars = jarsDirectory(environment);
-    const maven = hasJars(jars) ? null : findMaven(environment);
-    const classPath = path.join(jars, "*");
+    const { java, classPath, fetch } = await findJavaProgram(jars, environment);
     const proxied = proxiedListener(environment);
     return {
-      fetch: async ({ say }) => {
-        if (maven !== null) await fetchJars(maven, jars, environment, say);
-      },
+      fetch,
 
       async createData({ directory, say }, data) {
         say("formatting a new data directory");

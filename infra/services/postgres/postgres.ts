@@ -17,9 +17,11 @@ const url = (port: number): string => `postgres://${NAME}@${HOST}:${port}/${NAME
 export const postgres: ServerKind = {
   name: "postgres",
   usualPort: 15_432,
+  portCount: 1,
   // SIGTERM would wait until every client has gone away by itself.
   stopSignal: "SIGINT",
   url,
+  environment: () => ({}),
   probe: probePostgres,
   // The children of a server that was killed need a moment to notice.
   wasTooSoon: (log) => log.includes("pre-existing shared memory block"),

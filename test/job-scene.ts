@@ -189,6 +189,12 @@ export async function inPostgres<T>(url: string, sql: string): Promise<T[]> {
   }
 }
 
+/** Rows as JSON has them, so that they can be compared with SQLite's, which has no type for days. */
+export async function jsonFromPostgres(url: string, sql: string): Promise<Record<string, unknown>[]> {
+  const found = await inPostgres<{ row: Record<string, unknown> }>(url, `select to_json(one) as row from (${sql}) one`);
+  return found.map(({ row }) => row);
+}
+
 /** The candles in a schema of PostgreSQL; none while there is no table. */
 export async function candlesInPostgres(url: string, schema: string): Promise<Expected[]> {
   const table = `${escapeIdentifier(schema)}.trades_1min_agg`;

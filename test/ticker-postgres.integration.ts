@@ -9,7 +9,7 @@ import { closePools } from "../io/postgres/pool";
 import { openDatabase } from "../io/sqlite/database";
 import { type Report } from "../runners/report";
 import { lines, scene } from "./command-scene";
-import { inPostgres } from "./job-scene";
+import { inPostgres, jsonFromPostgres } from "./job-scene";
 
 const { at, beamline, query } = scene();
 const directory = mkdtempSync(path.join(realpathSync(os.tmpdir()), "beamline-ticker-"));
@@ -68,14 +68,11 @@ const cleanHour = (batchTime: string) =>
 const daily = (batchTime: string, ...stretch: string[]) =>
   inBoth("ticker-daily", "--from", "live:", "--batch-time", batchTime, ...stretch);
 
-/** What both stores have of a table. As JSON: a day is a date in PostgreSQL, and a text in SQLite, which has no dates. */
+/** What both stores have of a table. */
 async function rows(table: string, columns = "*"): Promise<Record<string, unknown>[]> {
-  const inSqlite = query(`select ${columns} from ${table} order by 1, 2`);
-  const there = await inPostgres<{ row: unknown }>(
-    postgres.url,
-    `select to_json(one) as row from (select ${columns} from ${SCHEMA}.${table} order by 1, 2) one`,
-  );
-  expect(there.map(({ row }) => row)).toEqual(inSqlite);
+  const from = (place: string) => `select ${columns} from ${place} order by 1, 2`;
+  const inSqlite = query(from(table));
+  expect(await jsonFromPostgres(postgres.url, from(`${SCHEMA}.${table}`))).toEqual(inSqlite);
   return inSqlite;
 }
 

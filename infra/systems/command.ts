@@ -42,9 +42,15 @@ const Up = z.object({
   kafka: z
     .string()
     .optional()
-    .describe("a broker to use instead of one of our own")
-    .meta({ value: "kafka://host:port" }),
-  postgres: z.string().optional().describe("a database to use instead of one of our own").meta({ value: "URI" }),
+    .describe("brokers to use instead of one of our own, such as localhost:9092")
+    .meta({ value: "host:port" }),
+  postgres: z
+    .string()
+    .optional()
+    .describe(
+      "a database to use instead of one of our own; ticker needs none, and keeps its tables there when it is said",
+    )
+    .meta({ value: "URI" }),
 });
 const switches: Readonly<Record<Verb, readonly string[]>> = {
   up: ["help"],

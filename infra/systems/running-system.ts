@@ -3,7 +3,6 @@ import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdir, open, readFile, rename, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
-import { Kafka, logLevel } from "kafkajs";
 import { shownPath } from "../../io/local-path";
 import { RunError, UsageError } from "../../schema/errors";
 import { logTail } from "../services/log-tail";
@@ -11,6 +10,7 @@ import { freePort, isListening } from "../services/ports";
 import { endProcess, identityOf, isRunning, type ProcessIdentity } from "../services/process-identity";
 import { startServices, stopServices, type ServicesOptions } from "../services/services";
 import { type ServiceName } from "../services/server-kind";
+import { brokersOf, checkPostgres, ensureTopics } from "./given-servers";
 import { type JobRecord, type SystemJob } from "./job";
 import { logFile } from "./supervisor";
 import { fromSource, type System, type SystemPlaces } from "./systems";
@@ -59,18 +59,21 @@ export async function startSystem(system: System, options: UpOptions): Promise<S
       `${system.name} has ${before.places.simulator === null ? "real" : "simulated"} data: npm run system -- down ${system.name} --data deletes it`,
     );
   const directory = directoryOf(system);
+  const given = { kafka: options.kafka === null ? null : brokersOf(options.kafka), postgres: options.postgres };
+  const isGiven = (name: ServiceName): boolean => (name === "kafka" || name === "postgres") && given[name] !== null;
+  if (given.postgres !== null) await checkPostgres(given.postgres);
+  // Before servers of our own are started, which nobody would end.
+  if (given.kafka !== null) await ensureTopics(given.kafka, system.topics);
   await mkdir(path.join(directory, "logs"), { recursive: true });
-  const given = { kafka: options.kafka, postgres: options.postgres };
-  const own = system.services.filter((name) => given[name] === null);
+  const own = system.services.filter((name) => !isGiven(name));
   const progress: ServicesOptions = { onProgress: (name, text) => options.onProgress(name, text) };
   const started = await startServices(own, progress);
-  const urlOf = (name: ServiceName): string | null => given[name] ?? (own.includes(name) ? started[name].url : null);
-  const brokers = new URL(urlOf("kafka") ?? "kafka://localhost:29092").host;
-  await createTopics(brokers, system.topics);
+  const brokers = given.kafka ?? brokersOf(started.kafka.url);
+  if (given.kafka === null) await ensureTopics(brokers, system.topics);
   const port = options.isSimulated ? await simulatorPort(before) : null;
   const places: SystemPlaces = {
     brokers,
-    postgres: urlOf("postgres"),
+    postgres: given.postgres ?? (own.includes("postgres") ? started.postgres.url : null),
     simulator: port === null ? null : { http: `http://127.0.0.1:${port}`, ws: `ws://127.0.0.1:${port}` },
     directory,
   };
@@ -98,18 +101,6 @@ function simulatorJob(system: System, port: number, flags: readonly string[]): S
   const own = flags.some((flag) => flag.startsWith("--ledger=")) ? [] : ["--ledger", ledger];
   const words = [...args, system.simulator, "--port", String(port), ...own, ...flags];
   return { name: "simulator", program, args: words, environment: {}, keep: "goes on", brings: true };
-}
-
-async function createTopics(brokers: string, topics: readonly string[]): Promise<void> {
-  const admin = new Kafka({ brokers: [brokers], logLevel: logLevel.NOTHING, retry: { retries: 5 } }).admin();
-  try {
-    await admin.connect();
-    await admin.createTopics({ topics: topics.map((topic) => ({ topic, numPartitions: 4 })), waitForLeaders: true });
-  } catch (error) {
-    throw new RunError(`The topics ${topics.join(", ")} could not be made at ${brokers}: ${(error as Error).message}`);
-  } finally {
-    await admin.disconnect().catch(() => undefined);
-  }
 }
 
 async function launch(directory: string): Promise<ProcessIdentity> {

@@ -1,13 +1,14 @@
 // The systems: which servers each needs, which topics, and which pipelines make it up.
 import path from "node:path";
+import { parseAddress } from "../../io/address";
 import { type ServiceName } from "../services/server-kind";
 import { type SystemJob } from "./job";
 
 /** Where a system's things are, when it is started. */
 export interface SystemPlaces {
-  /** host:port of a broker. */
+  /** Brokers as host:port, with commas between. */
   readonly brokers: string;
-  /** URI of the database; null where the system needs none of its own. */
+  /** URI of the database; null where the system needs none, and was given none. */
   readonly postgres: string | null;
   /** The simulator's URLs; null when the real source is asked. */
   readonly simulator: { readonly http: string; readonly ws: string } | null;
@@ -57,6 +58,14 @@ function pipelineJob({ name, words, environment = {}, keep = "goes on", brings =
 
 const stateOf = ({ directory }: SystemPlaces): string => path.join(directory, "state");
 
+/** A command that shows something of a store. */
+function query(store: string, sql: (table: (name: string) => string) => string): string {
+  const { scheme, path: place, options } = parseAddress(store);
+  const { schema } = options;
+  if (scheme === "sqlite") return `sqlite3 "${place}" "${sql((name) => name)}"`;
+  return `psql "postgresql:${place}" -c "${sql((name) => (schema === undefined ? name : `${schema}.${name}`))}"`;
+}
+
 const trades: System = {
   name: "trades",
   summary: "live trades → raw_trades → candles per minute in PostgreSQL",
@@ -86,20 +95,23 @@ const trades: System = {
     }),
   ],
   look: (places) => [
-    `candles   psql "${String(places.postgres).replace("postgres:", "postgresql:")}" -c "select * from trades_1min_agg order by window_start desc limit 10"`,
+    `candles   ${query(String(places.postgres), (table) => `select * from ${table("trades_1min_agg")} order by window_start desc limit 10`)}`,
     `stale?    npm run pipeline -- status CryptoAnalytics --max-age 5m --state-dir "${stateOf(places)}"`,
   ],
 };
 
+const tickerStore = ({ postgres, directory }: SystemPlaces): string =>
+  postgres ?? `sqlite:${path.join(directory, "app.db")}`;
+
 const ticker: System = {
   name: "ticker",
-  summary: "24 hour tickers → ticker_raw → events → a summary per day in SQLite",
+  summary: "24 hour tickers → ticker_raw → events → a summary per day in SQLite, or in the PostgreSQL that is named",
   services: ["kafka"],
   topics: ["ticker_raw"],
   simulator: "binance",
   sourceVariable: "API_URL",
   jobs(places) {
-    const store = `sqlite:${path.join(places.directory, "app.db")}`;
+    const store = tickerStore(places);
     const environment = {
       KAFKA_BROKERS: places.brokers,
       TICKER_STORE: store,
@@ -132,8 +144,8 @@ const ticker: System = {
     ];
   },
   look: (places) => [
-    `events    sqlite3 "${path.join(places.directory, "app.db")}" "select * from events order by event_time desc limit 10"`,
-    `days      sqlite3 "${path.join(places.directory, "app.db")}" "select * from daily_summary"`,
+    `events    ${query(tickerStore(places), (table) => `select * from ${table("events")} order by event_time desc limit 10`)}`,
+    `days      ${query(tickerStore(places), (table) => `select * from ${table("daily_summary")}`)}`,
     `stale?    npm run pipeline -- status ticker-clean --max-age 5m --state-dir "${stateOf(places)}"`,
   ],
 };

@@ -196,10 +196,14 @@ async function run(pipeline: Pipeline, said: Said): Promise<number> {
     checkTogether(options);
     const outputs = outputAddresses(pipeline, options.to, params);
     const onProgress = (counters: Readonly<Record<string, number>>) => progress.update(counters);
+    const tell = (sentence: string) => {
+      progress.clear();
+      print(harmless(sentence));
+    };
     const request = { pipeline, params, options, outputs, signal: stop.signal, onProgress };
     const report = options.streaming
       ? await runJob({ ...request, inputs: addressesOf(pipeline, options.from, params) }, progress)
-      : await runBatch({ ...request, inputs: inputAddresses(pipeline, options.from, params) });
+      : await runBatch({ ...request, tell, inputs: inputAddresses(pipeline, options.from, params) });
     progress.clear();
     const places = Object.fromEntries(
       Object.entries(outputs).map(([name, { scheme, path }]) => [name, `${scheme}:${path}`]),
@@ -289,7 +293,7 @@ const interruptedWords = (said: Said): string =>
 /** Flags that say nothing without --streaming, or that contradict each other. */
 function checkTogether(options: RunOptions): void {
   const { streaming, once, flush, reset, migrate } = options;
-  const alone = Object.entries({ once, flush, reset, migrate }).find(([, isSaid]) => isSaid)?.[0];
+  const alone = Object.entries({ once, flush, migrate }).find(([, isSaid]) => isSaid)?.[0];
   if (!streaming && alone !== undefined) throw new UsageError(`--${alone} goes with --streaming only`);
   if (migrate && reset) throw new UsageError("--migrate keeps what --reset forgets: say one of the two");
   if (once && flush) throw new UsageError("--once leaves windows open and --flush closes them: say one of the two");

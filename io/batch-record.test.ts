@@ -6,6 +6,7 @@ const batch = (epoch: number | null): Batch => ({
   job: "j",
   pipeline: "p",
   id: "b1",
+  plan: "p1",
   ranges: [],
   replays: [],
   turn: epoch === null ? null : { number: 1, epoch },

@@ -107,8 +107,16 @@ export interface Followed {
 export interface Batch {
   readonly job: string;
   readonly pipeline: string;
-  /** Never the same for two batches that are to be kept both. */
+  /**
+   * The same when the same is read again: of a run on its own, it follows from what that covers. In letters and records of
+   * batches, which are replaced; never in the name of what is to be kept beside others.
+   */
   readonly id: string;
+  /**
+   * Of this plan alone: another run over the same input has another one, and the same plan that is run again behind a crash
+   * has the same. Files and objects that are kept beside others are named by it. In letters, digits and “-”.
+   */
+  readonly plan: string;
   readonly ranges: readonly Range[];
   /** The dead letters that this batch tries again: what of them it does not give anew is done with. */
   readonly replays: readonly LetterId[];
@@ -189,6 +197,11 @@ export interface SinkConnector {
   readonly deliveryClass: DeliveryClass;
   /** In a few words, what happens to rows when a batch is run again. */
   readonly delivery: string;
+  /**
+   * Whether what a run on its own leaves there goes by `plan`: then its plan is written down before anything is read, and a
+   * run that finds that of one that was killed goes on with it. Unless it is said: where named files are.
+   */
+  namedByPlan?(address: Address): boolean;
   /**
    * Which rows of an aggregate it wants in a job that goes on. "update": a window's full row again whenever it changed,
    * since a row replaces that of its key; "final": once, when nothing more can come.

@@ -1,5 +1,5 @@
 // A plan says what a batch reads, before it reads anything: ranges by input, and a name that follows from them.
-import { createHash } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { canonicalJson } from "../beam";
 import { EVERYTHING, type Stretch } from "../io/connector";
 import { sourceOf } from "../io/registry";
@@ -8,6 +8,8 @@ import { type InputAddress } from "./addresses";
 import { checkTimes, isAll, widened } from "./stretch";
 
 export interface Plan {
+  /** Of this plan alone, whatever it covers. */
+  readonly id: string;
   /** The same for the same work: a batch that is run again has the same name. */
   readonly batch: string;
   /** The one clock of the batch, in milliseconds. */
@@ -56,7 +58,8 @@ export async function planAll(
     .update(canonicalJson({ ...work, covered, stretch, partialWindows }))
     .digest("hex")
     .slice(0, 12);
-  return { batch, batchTime, ranges, wholeFrom: wholeFrom(Object.values(ranges).flat(), disorder) };
+  const id = `${batch}-${randomBytes(4).toString("hex")}`;
+  return { id, batch, batchTime, ranges, wholeFrom: wholeFrom(Object.values(ranges).flat(), disorder) };
 }
 
 /** What is gone lay before the first record that is there, and that one may be older than it by the disorder. */

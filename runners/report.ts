@@ -28,6 +28,8 @@ export interface Report extends Counts {
   readonly job: string;
   /** The name of the batch; a job that goes on has many. */
   readonly batch?: string;
+  /** The name of its plan, where what was written goes by it. */
+  readonly plan?: string;
   /** Of a job that goes on. */
   readonly batches?: number;
   readonly lost?: number;

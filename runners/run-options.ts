@@ -89,7 +89,11 @@ export const RunOptions = z.object({
     .describe(
       "whether windows are written of which the source has only the end or, with --streaming, a new job knows only that",
     ),
-  "state-dir": z.string().min(1).default("data/state").describe("with --streaming: where jobs keep their state"),
+  "state-dir": z
+    .string()
+    .min(1)
+    .default("data/state")
+    .describe("where jobs keep their state; without --streaming, the plan of a run whose files go by its name"),
   "inbox-records": z
     .int()
     .positive()
@@ -113,7 +117,12 @@ export const RunOptions = z.object({
     )
     .meta({ value: "[host:]port" }),
   log: z.enum(["human", "json"]).default("human").describe("with --streaming: how events are logged"),
-  reset: z.boolean().default(false).describe("with --streaming: forgets the job's state first, after asking"),
+  reset: z
+    .boolean()
+    .default(false)
+    .describe(
+      "forgets what the job has left first: with --streaming its state, after asking; else the plans of runs that were killed",
+    ),
   migrate: z
     .boolean()
     .default(false)

@@ -496,7 +496,7 @@ describe("a topic that is followed", () => {
 describe("what is written", () => {
   const Row = z.object({ symbol: z.string(), window_start: timestamp(), trades: z.int() });
   const output: Output = { name: "candles", table: tableOf("candles", Row, { key: ["symbol", "window_start"] }) };
-  const batch: Batch = { job: "job", pipeline: "pipeline", id: "batch-1", ranges: [], replays: [], turn: null };
+  const batch: Batch = { job: "job", pipeline: "pipeline", id: "batch-1", plan: "p1", ranges: [], replays: [], turn: null };
   const row = (symbol: string, at: number) => ({ symbol, window_start: 60_000 * at, trades: at });
   const write = async (address: string, rows: object[], which = batch): Promise<void> => {
     const target = await sink.open(parseAddress(address), [output], which);

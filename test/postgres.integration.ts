@@ -106,7 +106,7 @@ const many = (count: number, volume = "1"): Row[] => Array.from({ length: count 
 /** More than fit into one statement: these go through a temporary table. */
 const MANY = 5_000;
 
-const plain: Batch = { job: "j", pipeline: "p", id: "b1", ranges: [], replays: [], turn: null };
+const plain: Batch = { job: "j", pipeline: "p", id: "b1", plan: "p1", ranges: [], replays: [], turn: null };
 const turn = (number: number, epoch: number): Partial<Batch> => ({ id: `b${number}`, turn: { number, epoch } });
 const range = (source: string, from = 1, to: number | null = null) => ({
   ...{ connector: "file", source, from, to, detail: {} },

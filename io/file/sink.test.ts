@@ -27,7 +27,7 @@ const dead: Output = {
   name: "deadLetters",
   table: tableOf("dead_letters", z.object({ a: z.string() }), { key: ["a"], mode: "by-origin" }),
 };
-const batch: Batch = { job: "j", pipeline: "p", id: "2026/01:31 *", ranges: [], replays: [], turn: null };
+const batch: Batch = { job: "j", pipeline: "p", id: "2026/01:31 *", plan: "p1", ranges: [], replays: [], turn: null };
 const open = (uri: string, outputs: Output[] = [candles]): Promise<OpenTarget> =>
   fileSink.open(parseAddress(uri), outputs, batch);
 const at = (name: string) => `file:${scratch(name)}`;

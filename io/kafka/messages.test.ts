@@ -5,7 +5,7 @@ import { type Batch } from "../connector";
 import { kafkaSink } from "./sink";
 import { messagesOf } from "./messages";
 
-const batch: Batch = { job: "job", pipeline: "p", id: "b1", ranges: [], replays: [], turn: null };
+const batch: Batch = { job: "job", pipeline: "p", id: "b1", plan: "p1", ranges: [], replays: [], turn: null };
 const Model = z.object({
   symbol: z.string(),
   window_start: timestamp(),

@@ -26,7 +26,7 @@ it("refuses a password in an address, and does not repeat it", () => {
 });
 
 it("answers unknown options with the nearest one, before it connects", async () => {
-  const batch = { job: "j", pipeline: "p", id: "b", ranges: [], replays: [], turn: null };
+  const batch = { job: "j", pipeline: "p", id: "b", plan: "p1", ranges: [], replays: [], turn: null };
   const source = kafka.source?.plan(parseAddress("kafka://host/t?create=true"), { since: null, until: null });
   await expect(source).rejects.toThrow(
     "“kafka://host/t” has the option “create”, which there is not when a topic is read",

@@ -87,7 +87,7 @@ describe("rows that a run gives whole", () => {
     stamps: ["computed_at"],
     recomputedBy: "day",
   });
-  const batch: Batch = { job: "j", pipeline: "p", id: "b", ranges: [], replays: [], turn: null };
+  const batch: Batch = { job: "j", pipeline: "p", id: "b", plan: "p1", ranges: [], replays: [], turn: null };
   const row = (day: string, symbol: string, n: number, computed_at: number): Row => ({ day, symbol, n, computed_at });
 
   async function run(rows: readonly Row[], covers?: Stretch): Promise<void> {

@@ -15,7 +15,7 @@ import { SqliteTarget } from "./target";
 
 const scratch = scratchDirectory();
 const file = () => scratch("app.db");
-const batch: Batch = { job: "j", pipeline: "p", id: "b1", ranges: [], replays: [], turn: null };
+const batch: Batch = { job: "j", pipeline: "p", id: "b1", plan: "p1", ranges: [], replays: [], turn: null };
 
 const candleModel = z.object({ symbol: z.string(), start: timestamp(), volume: decimal(), count: z.int() });
 const candles: Output = { name: "candles", table: tableOf("candles", candleModel, { key: ["symbol", "start"] }) };
@@ -354,7 +354,7 @@ describe("a batch that is not finished", () => {
       const { SqliteTarget } = require(${JSON.stringify(path.join(__dirname, "target.ts"))});
       const { fileSink } = require(${JSON.stringify(path.join(__dirname, "../file/sink.ts"))});
       const [out] = ${JSON.stringify([candles])};
-      const batch = { job: "j", pipeline: "p", id: "b1", ranges: [], replays: [], turn: null };
+      const batch = { job: "j", pipeline: "p", id: "b1", plan: "p1", ranges: [], replays: [], turn: null };
       const rows = Array.from({ length: 50000 }, (_, at) => ({ symbol: "S" + at, start: 0, volume: "1", count: 1 }));
       (async () => {
         const targets = [

@@ -13,7 +13,7 @@ const candles: Output = {
   table: tableOf("c", z.object({ a: z.string(), n: z.int() }), { key: ["a"] }),
 };
 const dead: Output = { name: "dead", table: tableOf("d", z.object({ output: z.string() }), { key: ["output"] }) };
-const batch: Batch = { job: "j", pipeline: "p", id: "b", ranges: [], replays: [], turn: null };
+const batch: Batch = { job: "j", pipeline: "p", id: "b", plan: "p1", ranges: [], replays: [], turn: null };
 const address = parseAddress("stdout:");
 
 /** A stream that keeps what it gets, or fails with `code`, and answers only after a moment. */

@@ -14,6 +14,7 @@ import { type NamedAggregate } from "../../transforms/aggregates-of";
 import { type FrozenIds } from "../../transforms/id-set";
 import { isInboxFile } from "./inbox";
 import { packRecord, unpackRecord } from "./packed-record";
+import { isLocked, takeLock } from "./process-lock";
 
 /** Goes up when the file's tables change their meaning. */
 const FORMAT = 1;
@@ -175,7 +176,11 @@ export class JobState {
     checkJobName(job);
     await makeDirectory(path.resolve(directory));
     const file = stateFile(directory, job);
-    const lock = takeLock(lockFile(directory, job), job);
+    const lock = takeLock(lockFile(directory, job));
+    if (lock === null)
+      throw new JobIsRunningError(
+        `The job ${job} is being run by another process: stop that one, or choose another --job`,
+      );
     let database: Database | undefined;
     try {
       database = openDatabase(file);
@@ -570,21 +575,8 @@ export const stateFile = (directory: string, job: string): string => path.join(d
 
 const lockFile = (directory: string, job: string): string => path.join(directory, `${job}.lock`);
 
-/** Whether a process runs the job. Looking takes a shared lock for a moment, for which a start waits. */
-export function isRunning(directory: string, job: string): boolean {
-  const file = lockFile(directory, job);
-  if (!existsSync(file)) return false;
-  const database = openDatabase(file);
-  try {
-    database.exec("PRAGMA busy_timeout = 0");
-    database.prepare("SELECT * FROM sqlite_master").all([]);
-    return false;
-  } catch {
-    return true;
-  } finally {
-    database.close();
-  }
-}
+/** Whether a process runs the job. */
+export const isRunning = (directory: string, job: string): boolean => isLocked(lockFile(directory, job));
 
 /** Whether a job of this name has left a state. */
 export const hasState = (directory: string, job: string): boolean => existsSync(stateFile(directory, job));
@@ -625,20 +617,6 @@ function begin(database: Database, file: string): { isNew: boolean; epoch: numbe
   setMetaOf(database, "epoch", String(epoch));
   setMetaOf(database, "incarnation", incarnation);
   return { isNew: known === null, epoch, incarnation };
-}
-
-/** A lock that the system lets go of when the process ends, however it ends: that of an open SQLite file. */
-function takeLock(file: string, job: string): Database {
-  const database = openDatabase(file);
-  try {
-    database.exec("PRAGMA busy_timeout = 300; PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; COMMIT;");
-    return database;
-  } catch {
-    database.close();
-    throw new JobIsRunningError(
-      `The job ${job} is being run by another process: stop that one, or choose another --job`,
-    );
-  }
 }
 
 /** Another process has the job. */

@@ -12,7 +12,7 @@ const outputs: Output[] = [
   { name: "a", table: table("a") },
   { name: "b", table: table("b") },
 ];
-const batch: Batch = { job: "j", pipeline: "p", id: "batch", ranges: [], replays: [], turn: null };
+const batch: Batch = { job: "j", pipeline: "p", id: "batch", plan: "p1", ranges: [], replays: [], turn: null };
 const file = (place: string) => ({ scheme: "file", path: scratch(place), options: {} });
 const separate = () => ({ a: file("a.ndjson"), b: file("b.ndjson") });
 const nobody = () => {};

@@ -20,13 +20,21 @@ import { type Row } from "../../schema/table";
 
 type OnRows = (output: Output, rows: readonly Row[]) => void;
 
+interface OpenOutput {
+  readonly output: Output;
+  readonly target: OpenTarget;
+  readonly isSeenAtOnce: boolean;
+}
+
 export class OpenOutputs {
   readonly written = new Map<string, number>();
+  /** Whether others may see something of the batch, although it is not committed: it cannot be taken back. */
+  mayBeSeen = false;
 
   private constructor(
     private readonly key: string,
     private readonly targets: readonly OpenTarget[],
-    private readonly byOutput: ReadonlyMap<string, { readonly output: Output; readonly target: OpenTarget }>,
+    private readonly byOutput: ReadonlyMap<string, OpenOutput>,
     private readonly onRows: OnRows,
   ) {}
 
@@ -40,12 +48,14 @@ export class OpenOutputs {
     // The rows of one would go to the other.
     if (live.has(batch.id)) throw new RunError(`The batch ${batch.id} is already running in this process`);
     const targets: OpenTarget[] = [];
-    const byOutput = new Map<string, { output: Output; target: OpenTarget }>();
+    const byOutput = new Map<string, OpenOutput>();
     try {
       for (const group of targetsOf(outputs, addresses)) {
-        const target = await sinkOf(group.address).open(group.address, group.outputs, batch);
+        const sink = sinkOf(group.address);
+        const target = await sink.open(group.address, group.outputs, batch);
         targets.push(target);
-        for (const output of group.outputs) byOutput.set(output.name, { output, target });
+        const isSeenAtOnce = sink.deliveryClass === "append";
+        for (const output of group.outputs) byOutput.set(output.name, { output, target, isSeenAtOnce });
       }
     } catch (error) {
       for (const target of targets) await target.abort();
@@ -60,6 +70,7 @@ export class OpenOutputs {
   async write(name: string, rows: readonly Row[]): Promise<void> {
     const open = this.byOutput.get(name);
     if (open === undefined) throw new Error(`The output ${name} was not opened`);
+    this.mayBeSeen ||= open.isSeenAtOnce;
     const { written } = await open.target.write(name, rows);
     this.written.set(name, (this.written.get(name) ?? 0) + written);
     this.onRows(open.output, rows);
@@ -68,6 +79,7 @@ export class OpenOutputs {
   /** Commits one target after the other; `onCommitted` is called behind each. */
   async commit(onCommitted?: () => Promise<void>): Promise<void> {
     live.delete(this.key);
+    this.mayBeSeen = true;
     let committed = 0;
     try {
       for (; committed < this.targets.length; committed += 1) {

@@ -1,19 +1,22 @@
 // A bounded run on this machine: plan → run → commit. What it writes becomes visible at the end, all of it or nothing.
 import { runDirect, watchCounts, type CoveredWindows, type RunContext } from "../../beam";
-import { type Address, type Output } from "../../io/connector";
+import { type Address, type Batch, type Output } from "../../io/connector";
+import { sinkOf } from "../../io/registry";
 import { type Pipeline } from "../../pipelines/definition";
 import { timeText } from "../../schema/time-text";
 import { aggregatesOf } from "../../transforms/aggregates-of";
 import { watchCuts } from "../../transforms/cut-windows";
 import { type InputAddress } from "../addresses";
-import { planAll, type Choice } from "../plan";
+import { planAll, type Choice, type Plan } from "../plan";
 import { watchReading } from "../read-range";
 import { checkCounts, Tasting, type NotWhole, type Report, type Sample } from "../report";
 import { type RunOptions } from "../run-options";
 import { checkAligned, isAll, stretchOf } from "../stretch";
 import { batchContext } from "./batch-context";
 import { buildGraph } from "./build-graph";
+import { KeptPlan } from "./kept-plan";
 import { OpenOutputs } from "./open-outputs";
+import { type Point } from "./points";
 
 export interface RunRequest {
   readonly pipeline: Pipeline;
@@ -25,6 +28,9 @@ export interface RunRequest {
   readonly signal?: AbortSignal;
   /** Called now and then with the counters so far. */
   readonly onProgress?: (counters: Readonly<Record<string, number>>) => void;
+  /** Told, in a sentence, what people should know before the end. */
+  readonly tell?: (sentence: string) => void;
+  readonly onPoint?: (point: Point) => void | Promise<void>;
 }
 
 /** Windows without a row that are named; all are counted. */
@@ -34,30 +40,76 @@ const laterOf = (a: number | null, b: number | null): number | null =>
   a === null || b === null ? (a ?? b) : Math.max(a, b);
 
 export async function runBatch(request: RunRequest): Promise<Report & { readonly sample: Sample }> {
-  const { pipeline, params, options } = request;
   const started = performance.now();
-  const job = options.job ?? pipeline.name;
-  const batchTime = options["batch-time"] === undefined ? Date.now() : Date.parse(options["batch-time"]);
-  const work = { job, pipeline: pipeline.name, version: pipeline.version, params };
   const choice = choiceOf(request);
-  const plan = await planAll(work, request.inputs, batchTime, choice);
-  const covers = { ...choice.stretch, wholeFrom: choice.partialWindows === "write" ? null : plan.wholeFrom };
+  const kept = await keptPlan(request, choice);
+  try {
+    const plan = kept?.left ?? (await planOf(request, choice));
+    if (kept?.left === null) await kept.keep(plan);
+    await request.onPoint?.("planned");
+    return await runPlan(request, choice, plan, kept, started);
+  } finally {
+    kept?.close();
+  }
+}
 
+const nameOf = ({ options, pipeline }: RunRequest): string => options.job ?? pipeline.name;
+
+/** Where rows may lie that go by the plan's name, it is kept until they are committed. */
+async function keptPlan(request: RunRequest, { stretch }: Choice): Promise<KeptPlan | null> {
+  const { pipeline, params, options, inputs, outputs, tell = () => {} } = request;
+  const goesByPlan = (address: Address): boolean => {
+    const sink = sinkOf(address);
+    return sink.namedByPlan?.(address) ?? sink.deliveryClass === "named file";
+  };
+  if (!Object.values(outputs).some(goesByPlan)) return null;
+  const work = { job: nameOf(request), pipeline: pipeline.name, inputs, outputs, stretch };
+  const terms = {
+    "the pipeline's version": pipeline.version,
+    ...(params as Record<string, unknown>),
+    "--disorder": options.disorder,
+    "--max-record-bytes": options["max-record-bytes"],
+    "--partial-windows": options["partial-windows"],
+    "--batch-time": options["batch-time"],
+  };
+  return KeptPlan.open(options["state-dir"], work, terms, { reset: options.reset, tell });
+}
+
+function planOf(request: RunRequest, choice: Choice): Promise<Plan> {
+  const { pipeline, params, options, inputs } = request;
+  const batchTime = options["batch-time"] === undefined ? Date.now() : Date.parse(options["batch-time"]);
+  const work = { job: nameOf(request), pipeline: pipeline.name, version: pipeline.version, params };
+  return planAll(work, inputs, batchTime, choice);
+}
+
+async function runPlan(
+  request: RunRequest,
+  choice: Choice,
+  plan: Plan,
+  kept: KeptPlan | null,
+  started: number,
+): Promise<Report & { readonly sample: Sample }> {
+  const { pipeline, params } = request;
+  const job = nameOf(request);
+  const covers = { ...choice.stretch, wholeFrom: choice.partialWindows === "write" ? null : plan.wholeFrom };
   const tasting = new Tasting();
   const outputs: Output[] = Object.entries(pipeline.outputs).map(([name, { table }]) => ({ name, table }));
-  const ranges = Object.values(plan.ranges).flat();
-  const batch = {
+  const batch: Batch = {
     job,
     pipeline: pipeline.name,
     id: plan.batch,
-    ranges,
+    plan: plan.id,
+    ranges: Object.values(plan.ranges).flat(),
     replays: [],
     covers: { since: laterOf(choice.stretch.since, covers.wholeFrom), until: choice.stretch.until },
     turn: null,
   };
   const opened = await OpenOutputs.open(outputs, request.outputs, batch, ({ name, table }, rows) =>
     tasting.taste(name, table, rows),
-  );
+  ).catch((error: unknown) => {
+    if (kept?.left === null) kept.forget();
+    throw error;
+  });
   const stopWatching = watchProgress(request.onProgress);
   const stopListening = watchReading(plan.batch, { signal: request.signal });
   const named: string[] = [];
@@ -65,12 +117,15 @@ export async function runBatch(request: RunRequest): Promise<Report & { readonly
     if (named.length < MOST_NAMED) named.push(name);
   });
   try {
-    const context = { ...contextOf(request, plan.batch, batchTime), covers };
+    const context = { ...contextOf(request, plan.batch, plan.batchTime), covers };
     const { graph, cleanedOnce } = buildGraph(pipeline, params, context, plan.ranges);
     const counters = await runDirect(graph);
     request.signal?.throwIfAborted();
     const counts = checkCounts(counters, opened.written, cleanedOnce);
-    await opened.commit();
+    await request.onPoint?.("run");
+    await opened.commit(async () => request.onPoint?.("target committed"));
+    await request.onPoint?.("committed");
+    kept?.forget();
     const seconds = (performance.now() - started) / 1000;
     return {
       pipeline: pipeline.name,
@@ -83,10 +138,13 @@ export async function runBatch(request: RunRequest): Promise<Report & { readonly
       recordsPerSecond: Math.round(counts.read / seconds),
       job,
       batch: plan.batch,
+      ...(kept === null ? {} : { plan: plan.id }),
       sample: tasting.sample(),
     };
   } catch (error) {
     await opened.abort();
+    // What may be there already must be written again by the same names.
+    if (kept?.left === null && !opened.mayBeSeen) kept.forget();
     throw error;
   } finally {
     stopWatching();

@@ -31,11 +31,10 @@ import {
 import { BEGUN, JobState, type BatchCommit, type Cut, type PlannedPart, type StoredPlan } from "./job-state";
 import { letterRanges, LETTERS, originsOf, putLettersAside, readLetters, type LetterChoice } from "./letters";
 import { OpenOutputs } from "./open-outputs";
+import { type Point } from "./points";
 import { watchProgress } from "./run-batch";
 
-/** Where a batch can be interrupted, in their order. Tests end the process at each of them. */
-export const POINTS = ["planned", "run", "target committed", "committed"] as const;
-export type Point = (typeof POINTS)[number];
+export { POINTS, type Point } from "./points";
 
 export interface JobRequest {
   readonly pipeline: Pipeline;
@@ -539,7 +538,8 @@ class Job {
   private async checkOutputs(): Promise<void> {
     const { state, request, name } = this;
     const turn = { number: state.lastBatch() + 1, epoch: state.epoch };
-    const batch = { job: name, pipeline: request.pipeline.name, id: `${state.incarnation}-check`, turn };
+    const id = `${state.incarnation}-check`;
+    const batch = { job: name, pipeline: request.pipeline.name, id, plan: id, turn };
     const opened = await OpenOutputs.open(
       this.outputs,
       request.outputs,
@@ -706,6 +706,7 @@ class Job {
       job: this.name,
       pipeline: request.pipeline.name,
       id,
+      plan: id,
       ranges: isReplay ? originsOf(letters) : Object.values(ranges).flat(),
       replays: letters.map((letter) => letter.id),
       turn: { number: plan.batch, epoch: state.epoch },

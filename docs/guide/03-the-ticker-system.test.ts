@@ -15,9 +15,12 @@
  * ```sh
  * npm run system -- up ticker                 # the exchange, over the internet
  * npm run system -- up ticker --simulate      # a simulator on this machine, with faults on demand
+ * npm run system -- up ticker --simulate --kafka localhost:9092 --postgres postgres://me@localhost/mine
  * npm run system -- status ticker
  * npm run system -- down ticker --data
  * ```
+ *
+ * With `--kafka` and `--postgres` it uses servers that are there, and its tables are in PostgreSQL instead of SQLite.
  *
  * The same path with every process killed on the way is test/ticker-system.integration.ts. Here it runs on files, with
  * no server at all, which is what every pipeline in `npm run pipeline -- list` can do.

@@ -30,6 +30,21 @@ export {
   type Windowing,
   type WriteOptions,
 } from "./beam";
+export { cellOf, type Cell } from "./io/cell";
+export {
+  type Address,
+  type Batch,
+  type Connector,
+  type Finding,
+  type OpenTarget,
+  type Output,
+  type Rejected,
+  type SinkConnector,
+  type SourceConnector,
+  type Stretch,
+  type WriteResult,
+} from "./io/connector";
+export { addConnector } from "./io/registry";
 export {
   definePipeline,
   deadLetters,
@@ -42,8 +57,9 @@ export {
 } from "./pipelines/definition";
 export { type Decimal } from "./schema/decimal";
 export { duration, positiveDuration } from "./schema/duration";
-export { type Raw, type SourceRecord } from "./schema/record";
-export { date, decimal, positiveDecimal, timestamp, type Column, type Table } from "./schema/table";
+export { RunError, UnavailableError, UsageError } from "./schema/errors";
+export { type Range, type Raw, type SourceRecord } from "./schema/record";
+export { date, decimal, positiveDecimal, timestamp, type Column, type Row, type Table } from "./schema/table";
 export {
   aggregate,
   avg,

@@ -1,4 +1,5 @@
-// Every connector, one line each. A connector's module is loaded when an address with its scheme is first used.
+// Every connector, one line each. A connector's module is loaded when an address with its scheme is first used. A user's own
+// package adds its own.
 import { UsageError } from "../schema/errors";
 import { nearest } from "./address";
 import { type Address, type Connector, type SinkConnector, type SourceConnector } from "./connector";
@@ -25,6 +26,25 @@ const connectors: Record<string, () => Connector> = {
   wss: () => (require("./websocket/websocket") as typeof WebSocket).websocket,
 };
 /* eslint-enable @typescript-eslint/no-require-imports */
+
+/**
+ * Makes a connector of a user's own package known, by the schemes of its addresses. Its name must be one of them: ranges
+ * that travel to workers name their connector so.
+ */
+export function addConnector(connector: Connector, schemes: readonly string[] = [connector.name]): void {
+  if (!schemes.includes(connector.name))
+    throw new UsageError(
+      `The connector ${connector.name} must have its own name among its schemes: ${schemes.join(", ")}`,
+    );
+  for (const scheme of schemes) {
+    if (!/^[a-z][a-z0-9+.-]+$/.test(scheme))
+      throw new UsageError(`“${scheme}” cannot be a scheme: it takes two or more small letters, digits, +, . and -`);
+    const known = Object.hasOwn(connectors, scheme) ? connectors[scheme]?.() : undefined;
+    if (known !== undefined && known !== connector)
+      throw new UsageError(`“${scheme}:” is taken by the connector ${known.name}: give yours another scheme`);
+    connectors[scheme] = () => connector;
+  }
+}
 
 /** Each connector once, with the schemes of its addresses. */
 export function everyConnector(): { readonly connector: Connector; readonly schemes: readonly string[] }[] {

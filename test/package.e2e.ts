@@ -76,6 +76,38 @@ test("list shows it beside those that come with beamline, which run on their bun
     expect({ name, ...run(npx, ["beamline", "run", name]) }).toMatchObject({ name, code: 0 });
 });
 
+test("a connector of the user's own package", () => {
+  fs.writeFileSync(
+    path.join(directory, "pipelines/shout.ts"),
+    `import { addConnector, type Connector } from "beamline";
+const shout: Connector = {
+  name: "shout",
+  about: { summary: "Says it loud", examples: ["shout:"], readOptions: [], writeOptions: [], settings: [], killTests: [] },
+  sink: {
+    deliveryClass: "append",
+    delivery: "said again",
+    wants: "final",
+    place: () => "",
+    check: async () => [{ state: "fine", text: "can be heard" }],
+    open: async () => ({
+      write: async (output, rows) => {
+        for (const row of rows) console.error(\`\${output.toUpperCase()}: \${Object.keys(row).length} columns\`);
+        return { written: rows.length };
+      },
+      commit: async () => {},
+      abort: async () => {},
+    }),
+  },
+};
+addConnector(shout);
+`,
+  );
+  expect(run(process.execPath, ["node_modules/typescript/bin/tsc", "-p", "."])).toEqual({ code: 0, stdout: "" });
+  const said = run("sh", ["-c", "npx beamline run my-pipeline --to shout: 2>&1"]);
+  expect(said).toMatchObject({ code: 0 });
+  expect(said.stdout.match(/^ORDERS_PER_HOUR: \d+ columns$/gm)).toHaveLength(4);
+});
+
 test("init leaves alone what is there", () => {
   const file = path.join(directory, "pipelines/my-pipeline.ts");
   const before = fs.readFileSync(file, "utf8");

@@ -41,7 +41,11 @@ test.each(containers)("%s: a version, ports of this machine only, a check of its
   expect(container.healthcheck.test[0]).toBe("CMD");
   // What a container reads is text: a bare number or boolean would depend on who reads the file.
   expect(Object.values(container.environment ?? {}).every((value) => typeof value === "string")).toBe(true);
-  for (const volume of container.volumes ?? []) expect(compose.volumes).toHaveProperty(volume.split(":")[0] ?? "");
+  for (const volume of container.volumes ?? []) {
+    const [source = ""] = volume.split(":");
+    if (source.startsWith("./")) expect(fs.existsSync(path.join(__dirname, source))).toBe(true);
+    else expect(compose.volumes).toHaveProperty(source);
+  }
   for (const [other, { condition }] of Object.entries(container.depends_on ?? {})) {
     expect(compose.services).toHaveProperty(other);
     expect(condition).toBe("service_healthy");

@@ -4,6 +4,7 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import net from "node:net";
 import path from "node:path";
 import { promisify } from "node:util";
+import { CreateBucketCommand, GetObjectCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
 import { Storage } from "@google-cloud/storage";
 import { Kafka, logLevel, Partitioners } from "kafkajs";
 import { Client } from "pg";
@@ -11,7 +12,7 @@ import { freePort } from "../infra/services/ports";
 import { parquetReader } from "../infra/services/parquet-reader/parquet-reader";
 import { identityOf } from "../infra/services/process-identity";
 import { runProgram } from "../infra/services/programs";
-import { serviceNames } from "../infra/services/server-kind";
+import { serviceNames, type ServiceName } from "../infra/services/server-kind";
 import {
   killService,
   restartService,
@@ -37,7 +38,7 @@ async function run(...words: string[]): Promise<string> {
   return (await promisify(execFile)(process.execPath, args, { cwd: root, env })).stdout;
 }
 
-const state = async (name: (typeof names)[number]): Promise<string | undefined> =>
+const state = async (name: ServiceName): Promise<string | undefined> =>
   (await serviceStatus([name], options))[0]?.state;
 
 function kafkaClient(): Kafka {
@@ -247,6 +248,18 @@ describe("the servers that are started by name", () => {
       read: async (service) => (await storage(service).bucket("lake").file("in/numbers.ndjson").download()).toString(),
       keeps: true,
     },
+    s3: {
+      write: async ({ environment }) => {
+        const client = objects(environment);
+        await client.send(new CreateBucketCommand({ Bucket: "lake" }));
+        await client.send(new PutObjectCommand({ Bucket: "lake", Key: "in/a=1/numbers.ndjson", Body: '{"number":1}' }));
+      },
+      read: async ({ environment }) => {
+        const get = new GetObjectCommand({ Bucket: "lake", Key: "in/a=1/numbers.ndjson" });
+        return (await (await objects(environment).send(get)).Body?.transformToString()) ?? "";
+      },
+      keeps: false,
+    },
   } satisfies Readonly<Record<string, Use>>;
   type Other = keyof typeof uses;
   const others = Object.keys(uses) as Other[];
@@ -254,6 +267,17 @@ describe("the servers that are started by name", () => {
 
   const storage = ({ environment }: RunningService): Storage =>
     new Storage({ apiEndpoint: environment["STORAGE_EMULATOR_HOST"], projectId: "test" });
+
+  /** A client as it is where the environment is all that it is told. */
+  const objects = (
+    environment: RunningService["environment"],
+    secret = environment["AWS_SECRET_ACCESS_KEY"],
+  ): S3Client =>
+    new S3Client({
+      endpoint: environment["AWS_ENDPOINT_URL_S3"],
+      region: environment["AWS_REGION"],
+      credentials: { accessKeyId: environment["AWS_ACCESS_KEY_ID"] ?? "", secretAccessKey: secret ?? "" },
+    });
 
   /** The processes of the group that a server's process leads. */
   async function groupOf({ pid }: RunningService): Promise<string[]> {
@@ -283,6 +307,14 @@ describe("the servers that are started by name", () => {
   test.each(others)("%s takes and gives", async (name) => {
     await uses[name].write(started[name]);
     expect(await uses[name].read(started[name])).toContain("number");
+  });
+
+  test("S3 refuses a wrong secret, and does not write what is there already where that is asked for", async () => {
+    const { environment } = started.s3;
+    const put = { Bucket: "lake", Key: "in/a=1/numbers.ndjson", Body: "", IfNoneMatch: "*" };
+    await expect(objects(environment, "wrong").send(new PutObjectCommand(put))).rejects.toThrow(/signature/);
+    await expect(objects(environment).send(new PutObjectCommand(put))).rejects.toThrow(/pre-conditions/);
+    expect(await uses.s3.read(started.s3)).toContain("number");
   });
 
   test("killed, nothing of them runs, and up brings them back where they were", async () => {

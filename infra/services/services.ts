@@ -15,9 +15,10 @@ import { postgres } from "./postgres/postgres";
 import { endProcess, identityOf, isRunning, type ProcessIdentity } from "./process-identity";
 import { type Environment } from "./programs";
 import { readRecord, writeRecord } from "./record";
+import { s3 } from "./s3/s3";
 import { type Command, type Installation, type ServerKind, type ServiceName, type Site } from "./server-kind";
 
-const kinds: Readonly<Record<ServiceName, ServerKind>> = { kafka, postgres, gcs };
+const kinds: Readonly<Record<ServiceName, ServerKind>> = { kafka, postgres, gcs, s3 };
 
 /** A cold start on a machine that is busy with other things. */
 const START_LIMIT = 120_000;

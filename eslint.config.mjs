@@ -96,7 +96,7 @@ export default tseslint.config(
           patterns: [
             noRoomAbove("io"),
             sdkIsBehindTheFacade,
-            { regex: "^\\.\\./[^./][^/]*/", message: "A connector never imports another connector." },
+            { regex: "^\\.\\./(?!lake/)[^./][^/]*/", message: "A connector never imports another connector." },
           ],
         },
       ],

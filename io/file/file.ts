@@ -1,6 +1,7 @@
 // `file:` addresses: files of this machine, read and written.
 import { type Connector } from "../connector";
 import { formatOptions } from "../format";
+import { lakeOptions } from "../lake/options";
 import { fileSink } from "./sink";
 import { fileSource } from "./source";
 
@@ -8,10 +9,15 @@ export const file: Connector = {
   name: "file",
   about: {
     summary:
-      "Files on this machine: NDJSON or CSV by their names, packed where they end in .gz; one, all that match a pattern, or a directory to write to",
-    examples: ["file:trades.ndjson", "file:trades/**/*.csv.gz", "file:out/"],
+      "Files on this machine: NDJSON, CSV or Parquet by their names, packed where they end in .gz; one, all that match a pattern, or a directory to write to",
+    examples: [
+      "file:trades.ndjson",
+      "file:trades/**/*.csv.gz",
+      "file:out/",
+      "file:lake/?format=parquet&partition=day(window_start)",
+    ],
     readOptions: formatOptions(null),
-    writeOptions: formatOptions(null),
+    writeOptions: lakeOptions(null),
     settings: [],
     killTests: [],
   },

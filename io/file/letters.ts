@@ -4,7 +4,7 @@ import path from "node:path";
 import { UsageError } from "../../schema/errors";
 import { type Table } from "../../schema/table";
 import { type Address, type LetterNews } from "../connector";
-import { formatOption } from "../format";
+import { lakeOptionsOf } from "../lake/options";
 import { newsOfLine } from "../letters";
 import { LineSplitter } from "../lines";
 import { localPath, shownPath } from "../local-path";
@@ -15,7 +15,7 @@ const MOST_LETTER_BYTES = 64 * 1024 * 1024;
 
 export async function* readLetters(address: Address, table: Table, job: string): AsyncGenerator<LetterNews[]> {
   const directory = localPath(address.path);
-  if ((formatOption(address) ?? "ndjson") !== "ndjson")
+  if (lakeOptionsOf(address, null).format === "csv")
     throw new UsageError(`Dead letters in ${shownPath(directory)} are CSV, and only NDJSON ones can be replayed`);
   for (const file of await filesOf(directory, table)) {
     const splitter = new LineSplitter({ source: shownPath(file), exact: false, maxLineBytes: MOST_LETTER_BYTES });
@@ -36,7 +36,7 @@ async function filesOf(directory: string, table: Table): Promise<string[]> {
   const names = await readdir(directory).catch(() => []);
   const found: { file: string; time: number }[] = [];
   for (const name of names) {
-    if (!name.startsWith(`${table.name}.`) || !name.endsWith(".ndjson")) continue;
+    if (!name.startsWith(`${table.name}.`) || !/\.ndjson(\.gz)?$/.test(name)) continue;
     const file = path.join(directory, name);
     found.push({ file, time: (await stat(file)).mtimeMs });
   }

@@ -190,7 +190,7 @@ describe("a file that cannot be written", () => {
 
   it.each([
     ["file:", /needs a path behind it/],
-    ["file:out.parquet", /out\.parquet is a \.parquet file: files are NDJSON or CSV/],
+    ["file:out.avro", /out\.avro is a \.avro file: files are NDJSON or CSV/],
     ["file:out.csv?header=false", /has the option “header”/],
     ["file:out.csv?format=xml", /“xml” is not a format of/],
   ])("is %s", async (uri, message) => {

@@ -335,7 +335,10 @@ describe("a run that fails", () => {
       const { written } = await honest.call(this, name, rows);
       return { written: name === "candles" ? written - 1 : written };
     });
-    await fails(1, /^Failed: The counts do not add up: 20 rows for candles, but 19 written ones\. Nothing was kept/);
+    await fails(
+      1,
+      /^Failed: The counts do not add up: 20 rows for candles, but 19 written and rejected ones\. Nothing was kept/,
+    );
     expect(files()).toEqual([]);
   });
 

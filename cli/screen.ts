@@ -90,6 +90,8 @@ export function printReport(
   for (const [output, rows] of Object.entries(report.written)) {
     print(`  ${"written".padEnd(10)} ${records(rows, "row")} of ${output} to ${harmless(places[output] ?? "")}`);
   }
+  if (report.rejected > 0)
+    print(`  ${"rejected".padEnd(10)} ${records(report.rejected, "row")}, which are dead letters now`);
   if (report.notWhole !== undefined) for (const line of notWholeLines(report.notWhole)) print(line);
   for (const { output, table, rows } of sample.firstRows) {
     if (rows.length === 0 || places[output]?.startsWith("stdout:")) continue;
@@ -130,6 +132,7 @@ export function statusText(status: JobStatus): string {
     ["dead", records(status.deadLetters, "record")],
     ["behind", status.lagError === null ? lag.join(", ") || "no source" : `not known: ${harmless(status.lagError)}`],
   ];
+  if (status.rejected > 0) lines.push(["rejected", records(status.rejected, "row")]);
   if (status.lost > 0) lines.push(["lost", records(status.lost, "record")]);
   if (status.lastError !== null) lines.push(["last error", harmless(status.lastError)]);
   return [
@@ -139,16 +142,16 @@ export function statusText(status: JobStatus): string {
 }
 
 /** What a replay would try again. */
-export function lettersText({ chosen, closed, foreign }: SortedLetters): string {
+export function lettersText({ chosen, ...staying }: SortedLetters): string {
   const lines = [...chosen]
     .sort(([, a], [, b]) => b - a)
     .map(([reason, count]) => `  ${amount(count).padStart(8)} × ${harmless(reason)}`);
   const all = [...chosen.values()].reduce((sum, count) => sum + count, 0);
-  return [`${records(all, "dead letter")} would be tried again`, ...lines, ...stayingLines(closed, foreign)].join("\n");
+  return [`${records(all, "dead letter")} would be tried again`, ...lines, ...stayingLines(staying)].join("\n");
 }
 
 /** What came of a replay. */
-export function replayedText({ letters, ok, dead, dropped, closed, foreign, by }: Replayed & { by: string }): string {
+export function replayedText({ letters, ok, dead, dropped, by, ...staying }: Replayed & { by: string }): string {
   const counts = [
     `${amount(ok)} good now`,
     ...(dropped > 0 ? [`${amount(dropped)} dropped`] : []),
@@ -159,16 +162,21 @@ export function replayedText({ letters, ok, dead, dropped, closed, foreign, by }
     letters === 0
       ? "No dead letter was tried again"
       : `${records(letters, "dead letter")} tried again${where}: ${counts.join(", ")}`;
-  return [summary, ...stayingLines(closed, foreign)].join("\n");
+  return [summary, ...stayingLines(staying)].join("\n");
 }
 
-const stayingLines = (closed: number, foreign: number): string[] => [
+const stayingLines = ({ closed, foreign, rows }: Omit<SortedLetters, "chosen">): string[] => [
   ...(closed > 0
     ? [
         `  ${amount(closed).padStart(8)} stay: their windows are no longer kept. A run over their time counts them: --since … --until …`,
       ]
     : []),
   ...(foreign > 0 ? [`  ${amount(foreign).padStart(8)} stay: the job does not read where they come from`] : []),
+  ...(rows > 0
+    ? [
+        `  ${amount(rows).padStart(8)} stay: they are rows that an output has refused, and are written when their window changes or their input is read again`,
+      ]
+    : []),
 ];
 
 /** Some terminals do not tell how wide they are, and say 0. */

@@ -161,6 +161,7 @@ export interface WriteResult {
 }
 
 export interface Rejected {
+  /** One of those that were given, itself. */
   readonly row: Row;
   /** In one or two words that stay the same from row to row: a counter and `replay --reason` go by it. */
   readonly reason: string;

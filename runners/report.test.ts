@@ -3,7 +3,7 @@ import { z } from "zod";
 import { RunError } from "../schema/errors";
 import { tableOf, type Row } from "../schema/table";
 import { deadLettersTable } from "../transforms/dead-letter";
-import { checkCounts, Tasting } from "./report";
+import { checkCounts, Tasting, type Delivered } from "./report";
 
 const counters = {
   read: 10,
@@ -18,10 +18,12 @@ const counters = {
   "written rows": 4,
   "written letters": 2,
 };
-const written = new Map([
-  ["rows", 4],
-  ["letters", 2],
-]);
+const delivered = (written: Readonly<Record<string, number>>, rejected = {}, added = {}): Delivered => ({
+  written: new Map(Object.entries(written)),
+  rejected: new Map(Object.entries(rejected)),
+  added: new Map(Object.entries(added)),
+});
+const written = delivered({ rows: 4, letters: 2 });
 
 test("counts that add up are what the run tells", () => {
   expect(checkCounts(counters, written, true)).toEqual({
@@ -34,7 +36,7 @@ test("counts that add up are what the run tells", () => {
     written: { rows: 4, letters: 2 },
     rejected: 0,
   });
-  expect(checkCounts({}, new Map([["rows", 0]]), true)).toMatchObject({ read: 0, written: { rows: 0 } });
+  expect(checkCounts({}, delivered({ rows: 0 }), true)).toMatchObject({ read: 0, written: { rows: 0 } });
 });
 
 test.each(Object.keys(counters))("one too few or too many of “%s” is refused", (name) => {
@@ -46,9 +48,20 @@ test.each(Object.keys(counters))("one too few or too many of “%s” is refused
 });
 
 test("a sink that wrote other than it got is refused", () => {
-  expect(() => checkCounts(counters, new Map([...written, ["rows", 3]]), true)).toThrow(
-    "The counts do not add up: 4 rows for rows, but 3 written ones. Nothing was kept; please report this",
+  expect(() => checkCounts(counters, delivered({ rows: 3, letters: 2 }), true)).toThrow(
+    "The counts do not add up: 4 rows for rows, but 3 written and rejected ones. Nothing was kept; please report this",
   );
+});
+
+test("refused rows are counted, and their letters come to those of records", () => {
+  const refused = delivered({ rows: 3, letters: 3 }, { rows: 1 }, { letters: 1 });
+  expect(checkCounts(counters, refused, true)).toMatchObject({ written: { rows: 3, letters: 3 }, rejected: 1 });
+  for (const wrong of [
+    delivered({ rows: 3, letters: 3 }, {}, { letters: 1 }),
+    delivered({ rows: 3, letters: 3 }, { rows: 1 }, {}),
+    delivered({ rows: 3, letters: 2 }, { rows: 1 }, { letters: 1 }),
+  ])
+    expect(() => checkCounts(counters, wrong, true)).toThrow("The counts do not add up");
 });
 
 test("no single lost record or row goes unseen, whatever the counts", () => {
@@ -60,10 +73,7 @@ test("no single lost record or row goes unseen, whatever the counts", () => {
         ...{ ok, dead, dropped, aggregated: a, duplicate: b, late: c, "to aggregate": a + b + c },
         ...{ "written rows": a, "written letters": dead },
       };
-      const rows = new Map([
-        ["rows", a],
-        ["letters", dead],
-      ]);
+      const rows = delivered({ rows: a, letters: dead });
       expect(() => checkCounts(right, rows, true)).not.toThrow();
       expect(() => checkCounts({ ...right, [lost]: (right[lost] ?? 0) - 1 }, rows, true)).toThrow(RunError);
     }),
@@ -89,8 +99,8 @@ test("of rows the first five are kept, of dead letters one of each reason, most 
 
 test("a pipeline that takes its records otherwise than by one clean is not measured by it", () => {
   const own = { read: 10, "written rows": 10 };
-  expect(checkCounts(own, new Map([["rows", 10]]), false)).toMatchObject({ read: 10, ok: 0 });
-  expect(() => checkCounts(own, new Map([["rows", 10]]), true)).toThrow("10 records read, but 0 good");
+  expect(checkCounts(own, delivered({ rows: 10 }), false)).toMatchObject({ read: 10, ok: 0 });
+  expect(() => checkCounts(own, delivered({ rows: 10 }), true)).toThrow("10 records read, but 0 good");
 });
 
 test("what is shown of dead letters is little, however large and however different they are", () => {

@@ -100,10 +100,18 @@ export class Tasting {
   }
 }
 
+/** What became of the rows that came to the outputs, by output. */
+export interface Delivered {
+  readonly written: ReadonlyMap<string, number>;
+  readonly rejected: ReadonlyMap<string, number>;
+  /** Rows that came from no transform, but are the letters of rows that another output has refused. */
+  readonly added: ReadonlyMap<string, number>;
+}
+
 /** Every record and row must be somewhere. A run whose counts do not add up has lost something, and must not commit. */
 export function checkCounts(
   counters: Readonly<Record<string, number>>,
-  written: ReadonlyMap<string, number>,
+  { written, rejected, added }: Delivered,
   /** Whether every input is cleaned exactly once; a pipeline that takes records in another way counts them itself. */
   cleanedOnce: boolean,
 ): Counts {
@@ -116,14 +124,17 @@ export function checkCounts(
     duplicate: of("duplicate"),
     late: of("late"),
     written: Object.fromEntries(written),
-    rejected: 0,
+    rejected: [...rejected.values()].reduce((sum, rows) => sum + rows, 0),
   };
   const cleaned = counts.ok + counts.dead + counts.dropped;
   if (cleanedOnce) equal("records read", counts.read, "good, dead and dropped ones", cleaned);
   const counted = of("aggregated") + counts.duplicate + counts.late + of("outside");
   const parts = "aggregated, duplicate, late and outside ones";
   equal("rows that came to be aggregated", of("to aggregate"), parts, counted);
-  for (const [output, rows] of written) equal(`rows for ${output}`, of(`written ${output}`), "written ones", rows);
+  for (const [output, rows] of written) {
+    const came = of(`written ${output}`) + (added.get(output) ?? 0);
+    equal(`rows for ${output}`, came, "written and rejected ones", rows + (rejected.get(output) ?? 0));
+  }
   return counts;
 }
 

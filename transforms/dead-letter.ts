@@ -45,6 +45,7 @@ export class DeadLetterGuard {
   constructor(
     private readonly limit: DeadLetterLimit,
     private readonly step: string,
+    private readonly things: "records" | "rows" = "records",
   ) {}
 
   passed(): void {
@@ -59,9 +60,9 @@ export class DeadLetterGuard {
     this.row += 1;
     const { share, consecutive, sample } = this.limit;
     if (this.seen < sample) return;
-    if (this.row > consecutive) this.stop(`${this.row} records in a row (the limit is ${consecutive})`, why);
+    if (this.row > consecutive) this.stop(`${this.row} ${this.things} in a row (the limit is ${consecutive})`, why);
     if (this.dead > share * this.seen)
-      this.stop(`${this.dead} of ${this.seen} records (the limit is ${Number((share * 100).toPrecision(6))} %)`, why);
+      this.stop(`${this.dead} of ${this.seen} ${this.things} (the limit is ${Number((share * 100).toPrecision(6))} %)`, why);
   }
 
   private stop(what: string, why: string): never {

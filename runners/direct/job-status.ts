@@ -24,6 +24,8 @@ export interface JobStatus {
   readonly recordsPerSecond: number | null;
   readonly read: number;
   readonly deadLetters: number;
+  /** Rows that an output refused. */
+  readonly rejected: number;
   readonly lost: number;
   readonly lag: readonly { readonly input: string; readonly source: string; readonly records: number }[];
   /** Why the lag is not known. */
@@ -85,6 +87,7 @@ export async function jobStatus(directory: string, job: string): Promise<JobStat
       recordsPerSecond: seconds == null || Number(seconds) === 0 ? null : Math.round(Number(records) / Number(seconds)),
       read: totals["read"] ?? 0,
       deadLetters: totals["dead"] ?? 0,
+      rejected: totals["rejected"] ?? 0,
       lost: totals["lost"] ?? 0,
       ...(await lagOf(meta.get("inputs"), job, directory, positions)),
       lastError: meta.get("last error") ?? null,

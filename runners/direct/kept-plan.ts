@@ -65,7 +65,7 @@ export class KeptPlan {
     { reset, tell }: { readonly reset: boolean; readonly tell: (sentence: string) => void },
   ): Promise<KeptPlan> {
     const { job } = work;
-    const file = path.resolve(directory, `${prefixOf(job)}${nameOf(work)}${ENDING}`);
+    const file = path.resolve(directory, `${filePrefixOf(job)}${nameOf(work)}${ENDING}`);
     const lock = await lockOf(file, job).catch((error: unknown) => {
       if (error instanceof JobIsRunningError) throw error;
       throw new RunError(
@@ -114,7 +114,8 @@ export class KeptPlan {
   }
 }
 
-const prefixOf = (job: string): string => `${job.replaceAll(/[^\w.-]/g, "_")}.`;
+/** What the names of all files begin with that a run leaves for the next one: the job's name, as far as it is none of a path. */
+export const filePrefixOf = (job: string): string => `${job.replaceAll(/[^\w.-]/g, "_")}.`;
 
 const nameOf = (work: Work): string => createHash("sha256").update(canonicalJson(work)).digest("hex").slice(0, 12);
 
@@ -198,7 +199,7 @@ function checkTerms(job: string, { terms: before, plan }: Left, terms: Terms): v
 function othersOf(own: string, job: string): { readonly file: string; readonly id: string }[] {
   return readdirSync(path.dirname(own)).flatMap((name) => {
     const file = path.join(path.dirname(own), name);
-    if (file === own || !name.startsWith(prefixOf(job)) || !name.endsWith(ENDING)) return [];
+    if (file === own || !name.startsWith(filePrefixOf(job)) || !name.endsWith(ENDING)) return [];
     if (isLocked(lockFile(file))) return [];
     try {
       const left = Stored.safeParse(JSON.parse(readFileSync(file, "utf8")));

@@ -8,6 +8,7 @@ import { type Range, type SourceRecord } from "../../schema/record";
 import { type Row } from "../../schema/table";
 import { DeadLetter, WINDOW_CLOSED } from "../../transforms";
 import { type JobState, type WaitingLetter } from "./job-state";
+import { isOfRow } from "./refused-rows";
 
 /** Which letters are meant. */
 export interface LetterChoice {
@@ -32,6 +33,8 @@ export interface SortedLetters {
   readonly closed: number;
   /** Those of sources that this job does not read. */
   readonly foreign: number;
+  /** Those of rows that an output has refused. */
+  readonly rows: number;
 }
 
 /** Stands in a range in place of a connector's name: the runner itself has the letters. */
@@ -45,7 +48,7 @@ export async function putLettersAside(
 ): Promise<SortedLetters> {
   state.dropLetters();
   const inputOf = inputsBySource(state, place.pipeline);
-  const sorting = new Sorting(choice, (source) => inputOf(source) !== null);
+  const sorting = new Sorting(choice, place.pipeline, (source) => inputOf(source) !== null);
   for await (const news of newsOf(place)) {
     state.together(() => {
       for (const one of news) {
@@ -69,7 +72,7 @@ export async function sortLetters(
   choice: LetterChoice,
 ): Promise<SortedLetters> {
   const inputOf = inputsBySource(state, place.pipeline);
-  const sorting = new Sorting(choice, (source) => inputOf(source) !== null);
+  const sorting = new Sorting(choice, place.pipeline, (source) => inputOf(source) !== null);
   for await (const news of newsOf(place)) {
     for (const one of news) {
       if (one.kind === "gone") sorting.isChosen(one.id, null);
@@ -127,22 +130,26 @@ class Sorting {
   private readonly chosen = new Map<string, string>();
   private readonly closed = new Set<string>();
   private readonly foreign = new Set<string>();
+  private readonly rows = new Set<string>();
 
   constructor(
     private readonly choice: LetterChoice,
+    private readonly pipeline: Pipeline,
     private readonly isOurs: (source: string) => boolean,
   ) {}
 
   /** Takes the last word on a letter, null when it is gone; says whether it is to be tried again. */
   isChosen(id: LetterId, letter: DeadLetter | null): boolean {
     const name = JSON.stringify([id.source, id.position, id.step]);
-    for (const kind of [this.chosen, this.closed, this.foreign]) kind.delete(name);
+    for (const kind of [this.chosen, this.closed, this.foreign, this.rows]) kind.delete(name);
     if (letter === null) return false;
     const { reasons, since } = this.choice;
     const { reason, timestamp } = letter;
     if (reasons.length > 0 && !reasons.includes(reason)) return false;
     if (since !== null && (timestamp === null || timestamp < since)) return false;
-    if (reason === WINDOW_CLOSED) this.closed.add(name);
+    // There is no record to try again: the row comes again with its window, or when its input is read again.
+    if (isOfRow(id, this.pipeline)) this.rows.add(name);
+    else if (reason === WINDOW_CLOSED) this.closed.add(name);
     else if (!this.isOurs(id.source)) this.foreign.add(name);
     else {
       this.chosen.set(name, reason);
@@ -154,7 +161,7 @@ class Sorting {
   sorted(): SortedLetters {
     const chosen = new Map<string, number>();
     for (const reason of this.chosen.values()) chosen.set(reason, (chosen.get(reason) ?? 0) + 1);
-    return { chosen, closed: this.closed.size, foreign: this.foreign.size };
+    return { chosen, closed: this.closed.size, foreign: this.foreign.size, rows: this.rows.size };
   }
 }
 

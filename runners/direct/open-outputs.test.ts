@@ -4,7 +4,8 @@ import { type Batch, type Output } from "../../io/connector";
 import { RunError, UsageError } from "../../schema/errors";
 import { tableOf } from "../../schema/table";
 import { scratchDirectory } from "../../test/scratch";
-import { OpenOutputs, WriteOutput } from "./open-outputs";
+import { OpenOutputs, WriteOutput, type Writing } from "./open-outputs";
+import { RefusedRows } from "./refused-rows";
 
 const scratch = scratchDirectory();
 const table = (name: string) => tableOf(name, z.object({ id: z.int() }), { key: ["id"] });
@@ -15,12 +16,23 @@ const outputs: Output[] = [
 const batch: Batch = { job: "j", pipeline: "p", id: "batch", plan: "p1", ranges: [], replays: [], turn: null };
 const file = (place: string) => ({ scheme: "file", path: scratch(place), options: {} });
 const separate = () => ({ a: file("a.ndjson"), b: file("b.ndjson") });
-const nobody = () => {};
+const run = {
+  ...{ job: "j", pipeline: "p", version: "3", batch: "batch", attempt: 1 },
+  deadLetterLimit: { share: 0.5, consecutive: 1000, sample: 100 },
+};
+const writing = (more: Partial<Writing> = {}): Writing => ({
+  ...{ run, refused: RefusedRows.of(""), onRows: () => {} },
+  ...more,
+});
+const nobody = writing();
 
 test("rows go to their output, and are seen when all is committed", async () => {
   const seen: string[] = [];
-  const opened = await OpenOutputs.open(outputs, separate(), batch, ({ name }, rows) =>
-    seen.push(`${name} ${rows.length}`),
+  const opened = await OpenOutputs.open(
+    outputs,
+    separate(),
+    batch,
+    writing({ onRows: ({ name }, rows) => void seen.push(`${name} ${rows.length}`) }),
   );
   await opened.write("a", [{ id: 1 }]);
   await new WriteOutput("b", "batch").write([{ id: 2 }, { id: 3 }]);

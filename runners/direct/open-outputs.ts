@@ -12,22 +12,38 @@ import {
   type PCollection,
   type Place,
   type PTransform,
+  type RunContext,
 } from "../../beam";
-import { type Address, type Batch, type OpenTarget, type Output } from "../../io/connector";
+import { type Address, type Batch, type OpenTarget, type Output, type Rejected } from "../../io/connector";
 import { sinkOf } from "../../io/registry";
 import { messageOf, RunError, UnavailableError } from "../../schema/errors";
 import { type Row } from "../../schema/table";
+import { DeadLetterGuard } from "../../transforms/dead-letter";
+import { type Delivered } from "../report";
+import { letterOf, type RefusedRows } from "./refused-rows";
 
-type OnRows = (output: Output, rows: readonly Row[]) => void;
+/** What outputs need to know of the batch beside what targets do. */
+export interface Writing {
+  /** What letters of refused rows say, and how many of them are too many. */
+  readonly run: Pick<RunContext, "job" | "pipeline" | "version" | "batch" | "attempt" | "deadLetterLimit">;
+  readonly refused: RefusedRows;
+  /** Told of rows that were written. */
+  readonly onRows: (output: Output, rows: readonly Row[]) => void;
+}
 
 interface OpenOutput {
   readonly output: Output;
   readonly target: OpenTarget;
   readonly isSeenAtOnce: boolean;
+  readonly guard: DeadLetterGuard;
+  /** Rows of the graph and letters of refused rows come to one output, whose calls must not overlap. */
+  last: Promise<unknown>;
 }
 
-export class OpenOutputs {
+export class OpenOutputs implements Delivered {
   readonly written = new Map<string, number>();
+  readonly rejected = new Map<string, number>();
+  readonly added = new Map<string, number>();
   /** Whether others may see something of the batch, although it is not committed: it cannot be taken back. */
   mayBeSeen = false;
 
@@ -35,7 +51,7 @@ export class OpenOutputs {
     private readonly key: string,
     private readonly targets: readonly OpenTarget[],
     private readonly byOutput: ReadonlyMap<string, OpenOutput>,
-    private readonly onRows: OnRows,
+    private readonly writing: Writing,
   ) {}
 
   /** Opens every target, or none: one that cannot be opened closes those before it. */
@@ -43,7 +59,7 @@ export class OpenOutputs {
     outputs: readonly Output[],
     addresses: Readonly<Record<string, Address>>,
     batch: Batch,
-    onRows: OnRows,
+    writing: Writing,
   ): Promise<OpenOutputs> {
     // The rows of one would go to the other.
     if (live.has(batch.id)) throw new RunError(`The batch ${batch.id} is already running in this process`);
@@ -55,13 +71,16 @@ export class OpenOutputs {
         const target = await sink.open(group.address, group.outputs, batch);
         targets.push(target);
         const isSeenAtOnce = sink.deliveryClass === "append";
-        for (const output of group.outputs) byOutput.set(output.name, { output, target, isSeenAtOnce });
+        for (const output of group.outputs) {
+          const guard = new DeadLetterGuard(writing.run.deadLetterLimit, `write ${output.name}`, "rows");
+          byOutput.set(output.name, { output, target, isSeenAtOnce, guard, last: Promise.resolve() });
+        }
       }
     } catch (error) {
       for (const target of targets) await target.abort();
       throw error;
     }
-    const opened = new OpenOutputs(batch.id, targets, byOutput, onRows);
+    const opened = new OpenOutputs(batch.id, targets, byOutput, writing);
     for (const { name } of outputs) opened.written.set(name, 0);
     live.set(opened.key, opened);
     return opened;
@@ -71,9 +90,49 @@ export class OpenOutputs {
     const open = this.byOutput.get(name);
     if (open === undefined) throw new Error(`The output ${name} was not opened`);
     this.mayBeSeen ||= open.isSeenAtOnce;
-    const { written } = await open.target.write(name, rows);
-    this.written.set(name, (this.written.get(name) ?? 0) + written);
-    this.onRows(open.output, rows);
+    const writing = open.last.then(() => open.target.write(name, rows));
+    open.last = writing.catch(() => undefined);
+    const { written, rejected = [] } = await writing;
+    count(this.written, name, written);
+    if (rejected.length > 0) await this.bury(open, rows, rejected);
+    else for (let at = 0; at < rows.length; at += 1) open.guard.passed();
+    const refused = new Set(rejected.map(({ row }) => row));
+    const taken = rejected.length === 0 ? rows : rows.filter((row) => !refused.has(row));
+    this.writing.refused.wrote(open.output, taken);
+    this.writing.onRows(open.output, taken);
+  }
+
+  /** Makes dead letters of rows that the place has refused. */
+  private async bury(
+    { output, guard }: OpenOutput,
+    rows: readonly Row[],
+    rejected: readonly Rejected[],
+  ): Promise<void> {
+    const { run, refused } = this.writing;
+    const [first] = rejected;
+    const why = `${first?.reason} (${first?.error})`;
+    if (output.table.mode === "by-origin")
+      throw new RunError(`A dead letter was refused where ${output.name} are written: ${why}`);
+    const letters = [...this.byOutput.values()].find((other) => other.output.table.mode === "by-origin");
+    if (letters === undefined)
+      throw new RunError(`A row of ${output.name} was refused: ${why}; this pipeline has no output for dead letters`);
+    count(this.rejected, output.name, rejected.length);
+    const byRow = new Map(rejected.map((one) => [one.row, one]));
+    const given = new Set(rows);
+    // Taken for rows that were written, they would have no letter.
+    if (rejected.some(({ row }) => !given.has(row)))
+      throw new Error(`Where ${output.name} are written, rows were refused that were not given`);
+    for (const row of rows) {
+      const one = byRow.get(row);
+      if (one === undefined) guard.passed();
+      else guard.died(`${one.reason} (${one.error})`);
+    }
+    for (const { row } of rejected) refused.refused(output, row);
+    count(this.added, letters.output.name, rejected.length);
+    await this.write(
+      letters.output.name,
+      rejected.map((one) => letterOf(output, one, run)),
+    );
   }
 
   /** Commits one target after the other; `onCommitted` is called behind each. */
@@ -103,6 +162,9 @@ export class OpenOutputs {
 }
 
 const live = new Map<string, OpenOutputs>();
+
+const count = (counts: Map<string, number>, name: string, by: number): void =>
+  void counts.set(name, (counts.get(name) ?? 0) + by);
 
 /** Outputs that go to one place are one target: tables of one database are written in one transaction. */
 function targetsOf(outputs: readonly Output[], addresses: Readonly<Record<string, Address>>) {

@@ -67,6 +67,7 @@ describe("a repaired record", () => {
       dead: 0,
       closed: 0,
       foreign: 0,
+      rows: 0,
       by: "replay",
     });
     expect(countsOf()).toEqual([3]);
@@ -234,7 +235,7 @@ describe("the command", () => {
     repair();
     const before = dump();
     const dry = await beamline("replay", "--dry-run", "--json");
-    expect(JSON.parse(dry.stdout)).toMatchObject({ closed: 0, foreign: 0 });
+    expect(JSON.parse(dry.stdout)).toMatchObject({ closed: 0, foreign: 0, rows: 0 });
     expect(Object.values((JSON.parse(dry.stdout) as { chosen: Record<string, number> }).chosen)).toEqual([1, 1]);
     expect((await beamline("replay", "trades-aggregate", "--dry-run")).stderr).toContain(
       "2 dead letters would be tried again",

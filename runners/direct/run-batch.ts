@@ -1,8 +1,12 @@
 // A bounded run on this machine: plan → run → commit. What it writes becomes visible at the end, all of it or nothing.
+import { readFile, rm } from "node:fs/promises";
+import path from "node:path";
 import { runDirect, watchCounts, type CoveredWindows, type RunContext } from "../../beam";
 import { type Address, type Batch, type Output } from "../../io/connector";
 import { sinkOf } from "../../io/registry";
 import { type Pipeline } from "../../pipelines/definition";
+import { messageOf, UsageError } from "../../schema/errors";
+import { type Row } from "../../schema/table";
 import { timeText } from "../../schema/time-text";
 import { aggregatesOf } from "../../transforms/aggregates-of";
 import { watchCuts } from "../../transforms/cut-windows";
@@ -14,9 +18,11 @@ import { type RunOptions } from "../run-options";
 import { checkAligned, isAll, stretchOf } from "../stretch";
 import { batchContext } from "./batch-context";
 import { buildGraph } from "./build-graph";
-import { KeptPlan } from "./kept-plan";
+import { filePrefixOf, KeptPlan } from "./kept-plan";
 import { OpenOutputs } from "./open-outputs";
 import { type Point } from "./points";
+import { RefusedRows } from "./refused-rows";
+import { writeWhole } from "./whole-file";
 
 export interface RunRequest {
   readonly pipeline: Pipeline;
@@ -94,19 +100,21 @@ async function runPlan(
   const covers = { ...choice.stretch, wholeFrom: choice.partialWindows === "write" ? null : plan.wholeFrom };
   const tasting = new Tasting();
   const outputs: Output[] = Object.entries(pipeline.outputs).map(([name, { table }]) => ({ name, table }));
+  const refused = await readRefused(request);
   const batch: Batch = {
     job,
     pipeline: pipeline.name,
     id: plan.batch,
     plan: plan.id,
-    ranges: Object.values(plan.ranges).flat(),
-    replays: [],
+    ranges: [...Object.values(plan.ranges).flat(), ...refused.ranges],
+    replays: refused.done,
     covers: { since: laterOf(choice.stretch.since, covers.wholeFrom), until: choice.stretch.until },
     turn: null,
   };
-  const opened = await OpenOutputs.open(outputs, request.outputs, batch, ({ name, table }, rows) =>
-    tasting.taste(name, table, rows),
-  ).catch((error: unknown) => {
+  const context = { ...contextOf(request, plan.batch, plan.batchTime), covers };
+  const onRows = ({ name, table }: Output, rows: readonly Row[]) => tasting.taste(name, table, rows);
+  const writing = { run: context, refused, onRows };
+  const opened = await OpenOutputs.open(outputs, request.outputs, batch, writing).catch((error: unknown) => {
     if (kept?.left === null) kept.forget();
     throw error;
   });
@@ -117,14 +125,14 @@ async function runPlan(
     if (named.length < MOST_NAMED) named.push(name);
   });
   try {
-    const context = { ...contextOf(request, plan.batch, plan.batchTime), covers };
     const { graph, cleanedOnce } = buildGraph(pipeline, params, context, plan.ranges);
     const counters = await runDirect(graph);
     request.signal?.throwIfAborted();
-    const counts = checkCounts(counters, opened.written, cleanedOnce);
+    const counts = checkCounts(counters, opened, cleanedOnce);
     await request.onPoint?.("run");
     await opened.commit(async () => request.onPoint?.("target committed"));
     await request.onPoint?.("committed");
+    if (refused.hasChanged) await keepRefused(request, refused);
     kept?.forget();
     const seconds = (performance.now() - started) / 1000;
     return {
@@ -150,6 +158,30 @@ async function runPlan(
     stopWatching();
     stopListening();
     stopNaming();
+  }
+}
+
+/** Which rows the places have refused in earlier runs of the job. Where it is lost, letters of rows that are written now stay. */
+const refusedFile = (request: RunRequest): string =>
+  path.resolve(request.options["state-dir"], `${filePrefixOf(nameOf(request))}refused.json`);
+
+async function readRefused(request: RunRequest): Promise<RefusedRows> {
+  const file = refusedFile(request);
+  const text = await readFile(file, "utf8").catch(() => "");
+  try {
+    return RefusedRows.of(text);
+  } catch {
+    throw new UsageError(`${file} is not what an earlier run has left there of the rows that were refused: remove it`);
+  }
+}
+
+async function keepRefused(request: RunRequest, refused: RefusedRows): Promise<void> {
+  const [file, text] = [refusedFile(request), refused.left()];
+  try {
+    await (text === "" ? rm(file, { force: true }) : writeWhole(file, text));
+  } catch (error) {
+    // All is committed, and the letters are where they belong.
+    request.tell?.(`Which rows were refused could not be written to ${file}: ${messageOf(error)}`);
   }
 }
 

@@ -32,6 +32,7 @@ import { BEGUN, JobState, type BatchCommit, type Cut, type PlannedPart, type Sto
 import { letterRanges, LETTERS, originsOf, putLettersAside, readLetters, type LetterChoice } from "./letters";
 import { OpenOutputs } from "./open-outputs";
 import { type Point } from "./points";
+import { RefusedRows } from "./refused-rows";
 import { watchProgress } from "./run-batch";
 
 export { POINTS, type Point } from "./points";
@@ -116,6 +117,8 @@ export interface Replayed {
   readonly closed: number;
   /** Not tried, since the job does not read where they come from. */
   readonly foreign: number;
+  /** Not tried, since they are rows that an output has refused. */
+  readonly rows: number;
 }
 
 /** What a process that runs a job answers one that asks it to try letters again. */
@@ -196,6 +199,7 @@ interface Shape {
 
 const SOURCE = "source of ";
 const LAST_ERROR = "last error";
+const REFUSED = "refused rows";
 
 function checkShape(request: JobRequest, state: JobState, job: string): Shape {
   const context = contextOf(request, job, "check", Date.now());
@@ -306,7 +310,7 @@ class Job {
   private readonly tasting = new Tasting();
   private readonly totals: Record<string, number> = {};
   private readonly written: Record<string, number> = {};
-  private replayed: Replayed = { letters: 0, ok: 0, dropped: 0, dead: 0, closed: 0, foreign: 0 };
+  private replayed: Replayed = { letters: 0, ok: 0, dropped: 0, dead: 0, closed: 0, foreign: 0, rows: 0 };
   /** Whether something of the batch under way may be visible already. */
   private isCommitting = false;
   private batches = 0;
@@ -421,8 +425,8 @@ class Job {
     this.checkReplay();
     const started = performance.now();
     const place = { pipeline: request.pipeline, job: name, outputs: request.outputs };
-    const { closed, foreign } = await this.patiently("sink", () => putLettersAside(state, place, choice));
-    this.replayed = { letters: 0, ok: 0, dropped: 0, dead: 0, closed, foreign };
+    const { closed, foreign, rows } = await this.patiently("sink", () => putLettersAside(state, place, choice));
+    this.replayed = { letters: 0, ok: 0, dropped: 0, dead: 0, closed, foreign, rows };
     while (state.lettersWaiting() > 0 && request.signal?.aborted !== true) {
       const plan = this.draft("replay", []);
       state.beginReplay(plan, LETTERS_OF_A_BATCH);
@@ -544,7 +548,7 @@ class Job {
       this.outputs,
       request.outputs,
       { ...batch, ranges: [], replays: [] },
-      () => {},
+      { run: contextOf(request, name, id, 0), refused: RefusedRows.of(""), onRows: () => {} },
     );
     await opened.abort();
   }
@@ -702,24 +706,26 @@ class Job {
     const isReplay = plan.kind === "replay";
     const letters = isReplay ? state.lettersOf(plan.batch) : [];
     const ranges = isReplay ? letterRanges(letters) : rangesOf(plan.parts);
+    const refused = RefusedRows.of(state.meta(REFUSED) ?? "");
     const batch = {
       job: this.name,
       pipeline: request.pipeline.name,
       id,
       plan: id,
-      ranges: isReplay ? originsOf(letters) : Object.values(ranges).flat(),
-      replays: letters.map((letter) => letter.id),
+      ranges: [...(isReplay ? originsOf(letters) : Object.values(ranges).flat()), ...refused.ranges],
+      replays: [...letters.map((letter) => letter.id), ...refused.done],
       turn: { number: plan.batch, epoch: state.epoch },
     };
     const usual = contextOf(request, this.name, id, plan.batchTime);
     const context = isReplay ? { ...usual, deadLetterLimit: NO_LIMIT } : usual;
     const { graph, cleanedOnce } = buildGraph(request.pipeline, request.params, context, ranges, this.wants);
     const lastRows = new Map<string, Row>();
-    const opened = await OpenOutputs.open(this.outputs, request.outputs, batch, ({ name, table }, rows) => {
+    const onRows = ({ name, table }: Output, rows: readonly Row[]): void => {
       this.tasting.taste(name, table, rows);
       const last = rows[rows.length - 1];
       if (last !== undefined) lastRows.set(name, last);
-    });
+    };
+    const opened = await OpenOutputs.open(this.outputs, request.outputs, batch, { run: context, refused, onRows });
     const stopWatching = watchReading(id, {
       signal: this.atOnce.signal,
       onRecords: (source, records) => memory.sawRecords(source, records),
@@ -729,7 +735,7 @@ class Job {
       memory.startBatch(plan);
       const counters = await withMemory(memory, () => runDirect(graph));
       this.atOnce.signal.throwIfAborted();
-      const counts = checkCounts(counters, opened.written, cleanedOnce);
+      const counts = checkCounts(counters, opened, cleanedOnce);
       await request.onPoint?.("run");
       const seconds = (performance.now() - started) / 1000;
       const { written: _, ...sums } = counts;
@@ -743,7 +749,10 @@ class Job {
         cuts: memory.cuts(),
         counts: { ...of, lost: plan.lost },
         seconds,
-        ...(plan.kind === "migrate" ? { meta: this.metaOfMigration() } : {}),
+        meta: {
+          ...(refused.hasChanged ? { [REFUSED]: refused.left() } : {}),
+          ...(plan.kind === "migrate" ? this.metaOfMigration() : {}),
+        },
       };
       this.isCommitting = true;
       const toTargets = () => opened.commit(async () => request.onPoint?.("target committed"));

@@ -22,6 +22,11 @@ export const METRICS = {
   rows_duplicate_total: { kind: "counter", labels: {}, help: "Rows that were the same row again, counted once" },
   rows_late_total: { kind: "counter", labels: {}, help: "Rows behind the watermark, counted in no window" },
   rows_written_total: { kind: "counter", labels: { output: "the output's name" }, help: "Rows written, by output" },
+  rows_rejected_total: {
+    kind: "counter",
+    labels: {},
+    help: "Rows that a sink refused while it took others: each became a dead letter",
+  },
   records_lost_total: {
     kind: "counter",
     labels: {},

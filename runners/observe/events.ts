@@ -66,6 +66,7 @@ export const EVENTS = {
       duplicate: "count",
       late: "count",
       written: "counts",
+      rejected: "count?",
       seconds: "seconds",
       lag: "number?",
       open_windows: "number?",

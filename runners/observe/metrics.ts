@@ -104,6 +104,7 @@ export class Metrics {
     this.add("rows_duplicate_total", counts.duplicate);
     this.add("rows_late_total", counts.late);
     for (const [output, rows] of Object.entries(counts.written)) this.add("rows_written_total", rows, { output });
+    this.add("rows_rejected_total", counts.rejected);
     this.observe("batch_records", counts.read);
   }
 

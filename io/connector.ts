@@ -57,6 +57,14 @@ export interface FlowTalk {
   readonly note?: (text: string) => void;
   /** What was noted last, in an earlier start too: what came in the meantime can be asked for. */
   readonly noted?: string | null;
+  /** The position that the first record gets; 0 where nothing is said. */
+  readonly from?: number;
+  /**
+   * Told that in front of the record of this position some may be missing that will not come: the flow was joined midway,
+   * or did not hear its source for a while. It may be told of a record that was given before, but soon: until then all
+   * seems to be there. A flow that never tells it gives all that there is.
+   */
+  readonly missed?: (before: number) => void;
   /** How long a server that does not answer is tried again, in milliseconds, where its address does not say so itself. */
   readonly giveUpAfter?: number;
 }

@@ -19,6 +19,9 @@
  * A WebSocket gives each trade once. What was missed, because a connection broke or the process was killed, is seen by
  * the trades' ids, which have no gaps, and asked for from the exchange's history. The same path with every process killed
  * on the way is test/trades-system.integration.ts: every trade that was made counts exactly once.
+ *
+ * Candles straight from a WebSocket (`trades-aggregate --streaming --from wss://…`) begin with the first minute that is whole:
+ * the one that the start has cut is not written but named, and so is one of which trades are lost for good.
  */
 import fs from "node:fs";
 import { lines, scene, trade } from "../../test/command-scene";

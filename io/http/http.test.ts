@@ -196,6 +196,21 @@ describe("a job that goes on", () => {
   });
 });
 
+it("what it says while nobody asks, or it does not answer for two rounds, is missed", async () => {
+  const places: number[] = [];
+  web.answer(inTurn(text("1"), () => undefined, text("2"), text("3")));
+  const address = at("/#every=1ms&timeout=20ms");
+  const stop = new AbortController();
+  const positions: number[] = [];
+  const talk = { from: 7, missed: (before: number) => void places.push(before) };
+  for await (const some of sourceOf(address).flow?.(address, stop.signal, talk) ?? []) {
+    positions.push(...some.map(({ position }) => position));
+    if (positions.length === 3) stop.abort();
+  }
+  expect(positions).toEqual([7, 8, 9]);
+  expect(places).toEqual([7, 8]);
+});
+
 describe("pages", () => {
   const linked =
     (...bodies: readonly string[]): Answer =>

@@ -17,8 +17,8 @@ const httpSource: SourceConnector = {
     yield* poll(polled, { access: accessOf(), signal, isBounded: true, from });
     signal?.throwIfAborted();
   },
-  async *flow(address, signal, { tell, giveUpAfter } = {}) {
-    yield* poll(polledOf(address), { access: accessOf(), signal, tell, giveUpAfter, isBounded: false });
+  async *flow(address, signal, talk = {}) {
+    yield* poll(polledOf(address), { ...talk, access: accessOf(), signal, isBounded: false });
   },
 };
 

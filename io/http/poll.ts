@@ -23,11 +23,15 @@ export interface PollSettings {
   readonly backoff?: Backoff;
   /** How long the server may fail where the address does not say it, in milliseconds. */
   readonly giveUpAfter?: number;
+  /** Told that the server may have said something in front of the record of this position that nobody heard. */
+  readonly missed?: (before: number) => void;
 }
 
 const GIVE_UP_RUN = 30_000;
 /** How far a pause is from its length, either way: many clients do not ask at the same moment for long. */
 const JITTER = 0.1;
+/** A clock takes no longer time. */
+const LONGEST_CLOCK = 2 ** 31 - 1;
 
 /** The records of each answer, until `for` or `times` say that it is enough, or the signal. */
 export async function* poll(polled: Polled, settings: PollSettings): AsyncGenerator<SourceRecord[]> {
@@ -39,6 +43,8 @@ export async function* poll(polled: Polled, settings: PollSettings): AsyncGenera
   signal?.addEventListener("abort", stop);
   const clock = polled.for === null ? undefined : setTimeout(stop, polled.for);
   const rounds = new Rounds(polled, settings, ending.signal);
+  // What it said before it was asked for the first time, or while nobody asked, is known to nobody.
+  settings.missed?.(rounds.position);
   try {
     for (let round = 1; !ending.signal.aborted; round += 1) {
       const started = performance.now();
@@ -51,6 +57,7 @@ export async function* poll(polled: Polled, settings: PollSettings): AsyncGenera
     if (error !== ending.signal.reason) throw error;
   } finally {
     clearTimeout(clock);
+    rounds.end();
     signal?.removeEventListener("abort", stop);
     ending.abort();
   }
@@ -65,7 +72,9 @@ class Rounds {
   answers = 0;
   /** What was last wrong with the server. */
   trouble: string | undefined;
-  private position: number;
+  /** Of the next record. */
+  position: number;
+  private silence: NodeJS.Timeout | undefined;
   /** By these the server tells whether anything is new. */
   private validators: Readonly<Record<string, string>> = {};
 
@@ -75,6 +84,10 @@ class Rounds {
     private readonly signal: AbortSignal,
   ) {
     this.position = settings.from ?? 0;
+  }
+
+  end(): void {
+    clearTimeout(this.silence);
   }
 
   async *next(): AsyncGenerator<SourceRecord[]> {
@@ -112,7 +125,16 @@ class Rounds {
       { giveUp, mostWait: isBounded ? giveUp : ANY_WAIT, variable: polled.variable, tell, backoff },
     );
     this.answers += 1;
+    this.hear();
     return answer;
+  }
+
+  /** The server has answered. When it does not for the time of two rounds and a request, what it would have said is missed. */
+  private hear(): void {
+    const { polled, settings } = this;
+    clearTimeout(this.silence);
+    const patience = 2 * polled.every * (1 + JITTER) + polled.timeout;
+    this.silence = setTimeout(() => settings.missed?.(this.position), Math.min(patience, LONGEST_CLOCK));
   }
 
   /** The records of an answer; `elements` is how many the array in it had, null when there was none. */

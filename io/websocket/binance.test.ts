@@ -300,7 +300,7 @@ describe("what was noted in an earlier start", () => {
     web.answer(() => undefined);
     sockets.greet(sending([1, 4]));
     const first = await streamed("&grace=1ms", () => web.requests.length > 0);
-    expect(first.note).toBe('[["A",4,[2,3]]]');
+    expect(first.note).toBe('[["A",4,[2,3,1]]]');
     expect(first.news.map(({ kind }) => kind)).not.toContain("lost");
   });
 
@@ -315,6 +315,71 @@ describe("what was noted in an earlier start", () => {
     await new Promise((resolve) => setTimeout(resolve, 50));
     expect(notes).toEqual(['[["A",3]]']);
     await given.return(undefined);
+  });
+});
+
+describe("what will not come", () => {
+  /** Where it is told, until so many records came and, where it is asked for, so many places. */
+  async function missed(options: string, records: number, places: number, noted: string | null = null) {
+    const stop = new AbortController();
+    const found: number[] = [];
+    let count = 0;
+    const check = () => count >= records && found.length >= places && stop.abort();
+    const missed = (before: number) => {
+      found.push(before);
+      check();
+    };
+    const address = parseAddress(`ws://${web.host}/#protocol=binance&grace=1ms${options}`);
+    const settings = { access: NO_ACCESS, signal: stop.signal, isBounded: false, backoff: { first: 1, longest: 4 } };
+    for await (const some of stream(streamedOf(address), {
+      ...settings,
+      talk: { noted, missed, note: () => undefined },
+    })) {
+      count += some.length;
+      check();
+    }
+    return found;
+  }
+
+  it("is what came before the first record, and nothing that the history has", async () => {
+    web.answer(having(() => true));
+    sockets.greet(sending([3, 6], [9]));
+    expect(await missed("", 7, 0)).toEqual([0]);
+  });
+
+  it("is nothing behind an earlier start, unless a symbol is new", async () => {
+    sockets.greet(({ client }) => {
+      client.send(trade("A", 6));
+      client.send(trade("B", 1));
+    });
+    expect(await missed("", 2, 0, '[["A",5],["B",0]]')).toEqual([]);
+    expect(await missed("", 2, 0, '[["A",5]]')).toEqual([0]);
+  });
+
+  it("is, of a symbol that is new behind a broken connection, what came since that broke", async () => {
+    sockets.greet(({ client, number }) => {
+      client.send(trade("A", number));
+      if (number === 1) client.close();
+      else client.send(trade("B", 1));
+    });
+    expect(await missed("", 3, 2)).toEqual([0, 1]);
+  });
+
+  it("is what the history does not have, in front of the record that showed it", async () => {
+    web.answer(having((id) => id > 100));
+    sockets.greet(sending([1, 2, 5, 6]));
+    expect(await missed("", 4, 2)).toEqual([0, 2]);
+  });
+
+  it("is what no history is asked for", async () => {
+    sockets.greet(sending([1, 3, 4]));
+    expect(await missed("&history=none", 3, 2)).toEqual([0, 1]);
+  });
+
+  it("is more than is asked for", async () => {
+    web.answer(having(() => true));
+    sockets.greet(sending([1, 2, 50, 51]));
+    expect(await missed("&fill=10", 4, 2)).toEqual([0, 2]);
   });
 });
 

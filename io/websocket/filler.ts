@@ -20,6 +20,8 @@ export interface FillerSettings {
   readonly gaps: Gaps;
   readonly access: Access;
   readonly tell: (news: FlowNews) => void;
+  /** So many of a gap will not come. */
+  readonly onLost: (gap: Gap, why: string, count: number) => void;
   /** Takes what was found; fulfilled when more can be taken. */
   readonly onFound: (key: string, found: readonly FoundRecord[], from: string) => Promise<void>;
   readonly giveUp: number;
@@ -87,7 +89,7 @@ export class Filler {
       try {
         found = await this.ask(url, key, signal);
       } catch (error) {
-        if (!signal.aborted) this.lost({ key, from, to }, messageOf(error));
+        if (!signal.aborted) this.lost({ ...gap, from }, messageOf(error));
         return;
       }
       const wanted = found.filter(({ id }) => id >= from && id <= to).sort((left, right) => left.id - right.id);
@@ -101,11 +103,11 @@ export class Filler {
       // What the history leaves out it does not have.
       let next = from;
       for (const { id } of wanted) {
-        if (id > next) this.lost({ key, from: next, to: id - 1 }, `${shownUrl(url)} no longer has them`);
+        if (id > next) this.lost({ ...gap, from: next, to: id - 1 }, `${shownUrl(url)} no longer has them`);
         next = id + 1;
       }
       if (first === undefined) {
-        this.lost({ key, from, to }, `${shownUrl(url)} does not have them`);
+        this.lost({ ...gap, from }, `${shownUrl(url)} does not have them`);
         return;
       }
       await onFound(key, wanted, shownUrl(new URL(url.pathname, url)));
@@ -129,18 +131,6 @@ export class Filler {
   /** Told only of what has not come in another way meanwhile. */
   private lost(gap: Gap, why: string): void {
     const count = this.settings.gaps.lose(gap);
-    if (count > 0) this.settings.tell(lostNews(this.settings.streamed, gap, why, count));
+    if (count > 0) this.settings.onLost(gap, why, count);
   }
 }
-
-/** Of a gap some may have come in another way. */
-export const lostNews = (
-  { shown }: Streamed,
-  { key, from, to }: Gap,
-  why: string,
-  count = to - from + 1,
-): FlowNews => ({
-  kind: "lost",
-  count,
-  text: `${count} records of ${key} from ${shown} are lost, ids ${from} to ${to}: ${why}`,
-});

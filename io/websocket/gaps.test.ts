@@ -5,7 +5,7 @@ const missing = (gaps: Gaps) => gaps.all().map(({ key, from, to }) => `${key} ${
 
 function after(ids: readonly number[], most = 1000) {
   const gaps = new Gaps(most);
-  const lost = ids.flatMap((id) => gaps.see("A", id, 0));
+  const lost = ids.flatMap((id) => gaps.see("A", id, 0, 0));
   return { gaps, missing: missing(gaps), lost: lost.map(({ from, to }) => `${from}-${to}`) };
 }
 
@@ -28,7 +28,7 @@ it("keys have ids of their own", () => {
     ["A", 3],
     ["B", 101],
   ] as const)
-    gaps.see(key, id, 0);
+    gaps.see(key, id, 0, 0);
   expect(missing(gaps)).toEqual(["A 2-2"]);
 });
 
@@ -37,7 +37,7 @@ it("is what did not come, in whatever order the others did", () => {
   fc.assert(
     fc.property(idsIn, (ids) => {
       const gaps = new Gaps(1000);
-      for (const id of ids) gaps.see("A", id, 0);
+      for (const id of ids) gaps.see("A", id, 0, 0);
       // What is older than the first one is not missed: nobody knows whether it was given before.
       const [first = 0] = ids;
       const expected = Array.from({ length: Math.max(...ids) - first }, (_, at) => first + at).filter(
@@ -70,11 +70,11 @@ describe("an id that is far off", () => {
 
 it("a gap is asked for once, when its grace is over", () => {
   const gaps = new Gaps(1000);
-  gaps.see("A", 1, 0);
-  gaps.see("A", 5, 100);
+  gaps.see("A", 1, 0, 0);
+  gaps.see("A", 5, 100, 7);
   expect(gaps.due(50)).toBe(150);
   expect(gaps.next(149, 50)).toBeNull();
-  expect(gaps.next(150, 50)).toEqual({ key: "A", from: 2, to: 4 });
+  expect(gaps.next(150, 50)).toEqual({ key: "A", from: 2, to: 4, at: 7 });
   expect([gaps.next(200, 50), gaps.due(50)]).toEqual([null, null]);
   expect([gaps.take("A", 3), gaps.take("A", 3), gaps.take("A", 9), gaps.take("B", 3)]).toEqual([
     true,
@@ -86,6 +86,20 @@ it("a gap is asked for once, when its grace is over", () => {
   expect(gaps.all()).toEqual([]);
 });
 
+it("where it shows that some are missing is kept, also where one id was not believed at first", () => {
+  const gaps = new Gaps(1000);
+  for (const [at, id] of [5, 7, 5000, 5001, 5003].entries()) gaps.see("A", id, 0, at);
+  const expected = [
+    { key: "A", from: 6, to: 6, at: 1 },
+    { key: "A", from: 4000, to: 4999, at: 2 },
+    { key: "A", from: 5002, to: 5002, at: 4 },
+  ];
+  expect(gaps.all()).toEqual(expected);
+  expect(new Gaps(1000, gaps.toText()).all()).toEqual(expected);
+  expect(new Gaps(1000, '[["A",9,[3,4]]]').all()).toEqual([{ key: "A", from: 3, to: 4, at: 0 }]);
+  expect([gaps.knows("A"), gaps.knows("B")]).toEqual([true, false]);
+});
+
 it.each(["", "{", "[]", "{}", "[1]", '[["A"]]', '[["A",1,[2]]]', '[["A",1,[2,"3"]]]', '[["A",1.5]]', "null"])(
   "what was noted as %s says nothing",
   (text) => {
@@ -95,9 +109,9 @@ it.each(["", "{", "[]", "{}", "[1]", '[["A"]]', '[["A",1,[2]]]', '[["A",1,[2,"3"
 
 it("holds so much and no more", () => {
   const gaps = new Gaps(1000);
-  const lost = Array.from({ length: 10_003 }, (_, at) => gaps.see("A", 2 * at, 0)).flat();
+  const lost = Array.from({ length: 10_003 }, (_, at) => gaps.see("A", 2 * at, 0, 0)).flat();
   expect(gaps.all()).toHaveLength(10_000);
   expect(lost).toHaveLength(2);
-  for (let key = 0; key < 10_003; key += 1) gaps.see(String(key), 1, 0);
+  for (let key = 0; key < 10_003; key += 1) gaps.see(String(key), 1, 0, 0);
   expect(JSON.parse(gaps.toText())).toHaveLength(10_000);
 });

@@ -5,11 +5,14 @@ export interface Gap {
   readonly from: number;
   /** The last one. */
   readonly to: number;
+  /** The position of the record by which it was seen that they are missing. */
+  readonly at: number;
 }
 
 interface Missing {
   readonly from: number;
   readonly to: number;
+  readonly at: number;
   /** Since when, by the clock of this process. */
   readonly since: number;
   /** Whether somebody asks for it. */
@@ -20,7 +23,7 @@ interface Row {
   last: number;
   missing: Missing[];
   /** An id that is too far off to be believed alone. */
-  far: number | null;
+  far: { readonly id: number; readonly at: number } | null;
 }
 
 /** After an id that is far off, the next one must be as near to it as this for the two to be believed. */
@@ -41,15 +44,26 @@ export class Gaps {
     for (const [key, last, ...missing] of rowsIn(noted)) {
       this.rows.set(key, {
         last,
-        missing: missing.map(([from, to]) => ({ from, to, since: Number.NEGATIVE_INFINITY, isAsked: false })),
+        missing: missing.map(([from, to, at = 0]) => ({
+          from,
+          to,
+          at,
+          since: Number.NEGATIVE_INFINITY,
+          isAsked: false,
+        })),
         far: null,
       });
       this.count += missing.length;
     }
   }
 
-  /** A record came. Answers what of the key is known to be lost since then. */
-  see(key: string, id: number, now: number): Gap[] {
+  /** Whether a record of the key came before. */
+  knows(key: string): boolean {
+    return this.rows.has(key);
+  }
+
+  /** A record came, and gets the position `at`. Answers what of the key is known to be lost since then. */
+  see(key: string, id: number, now: number, at: number): Gap[] {
     const row = this.rows.get(key);
     if (row === undefined) {
       if (this.rows.size < MOST_KEYS) this.rows.set(key, { last: id, missing: [], far: null });
@@ -61,22 +75,21 @@ export class Gaps {
     }
     if (Math.abs(id - row.last) <= this.most) {
       row.far = null;
-      if (id > row.last) return this.goOn(key, row, id, now);
+      if (id > row.last) return this.goOn(key, row, id, now, at);
       this.remove(row, id, id);
       return [];
     }
     // One such id is nonsense, two that follow each other are a long absence, or ids that begin anew.
-    const isTrue = row.far !== null && id > row.far && id - row.far <= NEAR;
-    if (!isTrue || row.far === null) {
-      row.far = id;
+    const { far } = row;
+    if (far === null || id <= far.id || id - far.id > NEAR) {
+      row.far = { id, at };
       return [];
     }
-    const { far } = row;
     row.far = null;
-    const isBack = far < row.last;
-    const lost = isBack ? this.forget(key, row) : this.goOn(key, row, far, now);
-    row.last = far;
-    return [...lost, ...this.goOn(key, row, id, now)];
+    const isBack = far.id < row.last;
+    const lost = isBack ? this.forget(key, row) : this.goOn(key, row, far.id, now, far.at);
+    row.last = far.id;
+    return [...lost, ...this.goOn(key, row, id, now, at)];
   }
 
   /** A record came that was asked for. Whether it was still missing. */
@@ -86,7 +99,7 @@ export class Gaps {
   }
 
   /** They will not come: how many of them were still missing. */
-  lose({ key, from, to }: Gap): number {
+  lose({ key, from, to }: Pick<Gap, "key" | "from" | "to">): number {
     const row = this.rows.get(key);
     return row === undefined ? 0 : this.remove(row, from, to);
   }
@@ -98,7 +111,7 @@ export class Gaps {
       const found = row.missing[at];
       if (found === undefined) continue;
       row.missing[at] = { ...found, isAsked: true };
-      return { key, from: found.from, to: found.to };
+      return { key, from: found.from, to: found.to, at: found.at };
     }
     return null;
   }
@@ -113,32 +126,36 @@ export class Gaps {
 
   /** All that is missing now. */
   all(): Gap[] {
-    return [...this.rows].flatMap(([key, { missing }]) => missing.map(({ from, to }) => ({ key, from, to })));
+    return [...this.rows].flatMap(([key, { missing }]) => missing.map(({ from, to, at }) => ({ key, from, to, at })));
   }
 
   toText(): string {
     return JSON.stringify(
-      [...this.rows].map(([key, { last, missing }]) => [key, last, ...missing.map(({ from, to }) => [from, to])]),
+      [...this.rows].map(([key, { last, missing }]) => [
+        key,
+        last,
+        ...missing.map(({ from, to, at }) => [from, to, at]),
+      ]),
     );
   }
 
   /** What lies between the greatest id and this one is missing. */
-  private goOn(key: string, row: Row, id: number, now: number): Gap[] {
+  private goOn(key: string, row: Row, id: number, now: number, at: number): Gap[] {
     const first = row.last + 1;
     row.last = id;
     if (first >= id) return [];
     const from = Math.max(first, id - this.most);
     const isKept = this.count < MOST_GAPS;
     if (isKept) {
-      row.missing.push({ from, to: id - 1, since: now, isAsked: false });
+      row.missing.push({ from, to: id - 1, at, since: now, isAsked: false });
       this.count += 1;
     }
-    if (!isKept) return [{ key, from: first, to: id - 1 }];
-    return from === first ? [] : [{ key, from: first, to: from - 1 }];
+    if (!isKept) return [{ key, from: first, to: id - 1, at }];
+    return from === first ? [] : [{ key, from: first, to: from - 1, at }];
   }
 
   private forget(key: string, row: Row): Gap[] {
-    const lost = row.missing.map(({ from, to }) => ({ key, from, to }));
+    const lost = row.missing.map(({ from, to, at }) => ({ key, from, to, at }));
     this.count -= lost.length;
     row.missing = [];
     return lost;
@@ -161,8 +178,11 @@ export class Gaps {
   }
 }
 
+/** A key, its greatest id, and what was missing; versions before did not note where that was seen. */
+type NotedRow = [string, number, ...[from: number, to: number, at?: number][]];
+
 /** Nothing where the text is of another kind: it was another protocol's, or another version's. */
-function rowsIn(text: string | null): [string, number, ...[number, number][]][] {
+function rowsIn(text: string | null): NotedRow[] {
   try {
     const rows = JSON.parse(text ?? "[]") as unknown;
     return Array.isArray(rows) ? rows.filter(isRow) : [];
@@ -171,9 +191,10 @@ function rowsIn(text: string | null): [string, number, ...[number, number][]][] 
   }
 }
 
-function isRow(row: unknown): row is [string, number, ...[number, number][]] {
+function isRow(row: unknown): row is NotedRow {
   if (!Array.isArray(row)) return false;
   const [key, last, ...missing] = row as unknown[];
-  const isPair = (pair: unknown) => Array.isArray(pair) && pair.length === 2 && pair.every(Number.isSafeInteger);
-  return typeof key === "string" && Number.isSafeInteger(last) && missing.every(isPair);
+  const isGap = (gap: unknown) =>
+    Array.isArray(gap) && (gap.length === 2 || gap.length === 3) && gap.every(Number.isSafeInteger);
+  return typeof key === "string" && Number.isSafeInteger(last) && missing.every(isGap);
 }

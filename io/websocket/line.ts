@@ -16,6 +16,8 @@ export interface LineSettings {
   readonly streamed: Streamed;
   readonly access: Access;
   readonly onMessage: OnMessage;
+  /** Told, behind the last message, that no connection is there any more. */
+  readonly onSilence: () => void;
   readonly tell: (news: FlowNews) => void;
   readonly giveUp: number;
   /** The longest pause that the server may ask for. */
@@ -121,7 +123,10 @@ export class Line {
     this.made += 1;
     this.open.add(connection);
     if (this.isPaused) connection.pause();
-    void connection.ended.then(() => this.open.delete(connection));
+    void connection.ended.then(() => {
+      this.open.delete(connection);
+      if (this.open.size === 0) this.settings.onSilence();
+    });
   }
 
   /** How the connection ended; null when it is time to replace it, or the signal says that all is over. */

@@ -10,8 +10,8 @@ import { ANY_WAIT } from "../web-patience";
 import { Backlog, type Bounds } from "./backlog";
 import { binance } from "./binance";
 import { type Connection, type OnMessage } from "./connection";
-import { Filler, lostNews, type FillerSettings } from "./filler";
-import { Gaps } from "./gaps";
+import { Filler, type FillerSettings } from "./filler";
+import { Gaps, type Gap } from "./gaps";
 import { Line } from "./line";
 import { type Streamed } from "./options";
 import { plain, type Protocol, type RecordId } from "./protocol";
@@ -37,8 +37,12 @@ const BETWEEN_NEWS = 1_000;
 /** How long missing records are still asked for at the end. */
 const LAST_PATIENCE = 10_000;
 
-/** What came: a message of the stream, or a record of its history. */
-type Arrived = Message | Found;
+/** What came: a message of the stream, a record of its history, or, when no connection is there any more, nothing. */
+type Arrived = Message | Found | Silence;
+
+interface Silence {
+  readonly kind: "silence";
+}
 
 interface Message {
   readonly kind: "message";
@@ -89,7 +93,10 @@ class Stream {
   private readonly fillerEnding = new AbortController();
   private failure: { readonly error: unknown } | null = null;
   private isOver = false;
+  /** Of the next record. */
   private position: number;
+  /** Where records are missing as long as nothing else shows, and nobody was told; null where none are. */
+  private silentAt: number | null;
   /** What happens often, since it was last told. */
   private garbage = 0;
   private filled = 0;
@@ -104,11 +111,12 @@ class Stream {
     const mostWait = isBounded ? giveUp : ANY_WAIT;
     const ours = { streamed, access, tell: (news: FlowNews) => this.tell(news), giveUp, mostWait, backoff };
     this.position = from;
+    this.silentAt = from;
     this.protocol = streamed.protocol === "binance" ? binance : plain(streamed.unwrap);
     this.gaps = new Gaps(streamed.fill, talk?.noted);
     const onMessage: OnMessage = (bytes, over) =>
       this.backlog.add({ kind: "message", bytes, at: Date.now(), over }, bytes.length);
-    this.line = new Line({ ...ours, onMessage });
+    this.line = new Line({ ...ours, onMessage, onSilence: () => this.backlog.add({ kind: "silence" }, 0) });
     this.backlog = new Backlog(
       bounds,
       () => this.line.pause(),
@@ -119,7 +127,9 @@ class Stream {
       for (const { id, value } of found) this.backlog.add({ kind: "found", key, id, value, source }, value.length);
       await this.backlog.room(this.fillerEnding.signal);
     };
-    this.filler = history === undefined ? null : new Filler({ ...ours, history, gaps: this.gaps, onFound });
+    const onLost: FillerSettings["onLost"] = (gap, why, count) => this.lose(gap, why, count);
+    this.filler = history === undefined ? null : new Filler({ ...ours, history, gaps: this.gaps, onFound, onLost });
+    this.missWithoutIds();
     this.ended = this.work();
   }
 
@@ -141,8 +151,7 @@ class Stream {
     if (this.failure !== null) throw this.failure.error;
     // Where they are noted, the next start asks for them.
     if (this.settings.talk?.note === undefined)
-      for (const gap of this.gaps.all())
-        this.tell(lostNews(this.streamed, gap, "the time was over before they were asked for"));
+      for (const gap of this.gaps.all()) this.lose(gap, "the time was over before they were asked for");
     return null;
   }
 
@@ -167,6 +176,11 @@ class Stream {
   private recordsOf(arrived: readonly Arrived[]): SourceRecord[] {
     const records: SourceRecord[] = [];
     for (const one of arrived) {
+      if (one.kind === "silence") {
+        this.silentAt ??= this.position;
+        this.missWithoutIds();
+        continue;
+      }
       const record = one.kind === "found" ? this.foundRecord(one) : this.messageRecord(one);
       if (record !== null) records.push(record);
     }
@@ -184,6 +198,8 @@ class Stream {
     const message = this.protocol.read(bytes.toString());
     switch (message.kind) {
       case "record":
+        // What of it came before, no id can tell.
+        if (message.id === null || !this.gaps.knows(message.id.key)) this.miss();
         if (message.id !== null) this.see(message.id);
         return this.record(message.value, at, null);
       case "garbage":
@@ -219,8 +235,29 @@ class Stream {
   }
 
   private see({ key, id }: RecordId): void {
-    for (const gap of this.gaps.see(key, id, performance.now()))
-      this.tell(lostNews(this.streamed, gap, "more are missing than are asked for (option fill)"));
+    for (const gap of this.gaps.see(key, id, performance.now(), this.position))
+      this.lose(gap, "more are missing than are asked for (option fill)");
+  }
+
+  /** Of a gap some may have come in another way. */
+  private lose({ key, from, to, at }: Gap, why: string, count = to - from + 1): void {
+    const { shown } = this.streamed;
+    this.settings.talk?.missed?.(at);
+    this.tell({
+      kind: "lost",
+      count,
+      text: `${count} records of ${key} from ${shown} are lost, ids ${from} to ${to}: ${why}`,
+    });
+  }
+
+  /** Where records have no ids, what came while nobody was listening is missing for good. */
+  private missWithoutIds(): void {
+    if (this.protocol.history === undefined) this.miss();
+  }
+
+  private miss(): void {
+    if (this.silentAt !== null) this.settings.talk?.missed?.(this.silentAt);
+    this.silentAt = null;
   }
 
   private tellCounts(): void {

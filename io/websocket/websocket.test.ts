@@ -196,6 +196,46 @@ describe("a connection", () => {
   });
 });
 
+describe("what nobody has heard", () => {
+  /** Where records are said to be missing until so many came; the first has the position 5. */
+  async function missed(path: string, wanted: number) {
+    const places: number[] = [];
+    let upToThen: number[] = [];
+    const isEnough = (records: readonly SourceRecord[]) => {
+      upToThen = [...places];
+      return records.length >= wanted;
+    };
+    await streamed(path, isEnough, { from: 5, talk: { missed: (before) => places.push(before) } });
+    return upToThen;
+  }
+
+  it("was sent before the first connection, and between two", async () => {
+    sockets.greet(({ client, number }) => {
+      client.send(`${number} a`);
+      client.send(`${number} b`);
+      if (number < 3) client.close();
+    });
+    expect(await missed("/", 6)).toEqual([5, 7, 9]);
+  });
+
+  it("is told as soon as nobody listens", async () => {
+    const places: number[] = [];
+    sockets.greet(({ client, number }) => {
+      client.send("a");
+      client.close();
+      if (number === 1) web.server.removeAllListeners("upgrade").on("upgrade", (_request, socket) => socket.destroy());
+    });
+    const talk = { missed: (before: number) => places.push(before) };
+    await expect(streamed("/#give-up=50ms", undefined, { talk })).rejects.toThrow();
+    expect(places).toEqual([0, 1]);
+  });
+
+  it("is nothing where a connection takes the place of another in time", async () => {
+    sockets.greet(({ client, number }) => client.send(String(number)));
+    expect(await missed("/#renew=20ms", 4)).toEqual([5]);
+  });
+});
+
 describe("a server that does not take the connection", () => {
   const refusing = (code: number, headers: Record<string, string> = {}) => {
     let asked = 0;

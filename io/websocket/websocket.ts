@@ -23,7 +23,7 @@ const websocketSource: SourceConnector = {
     signal?.throwIfAborted();
   },
   async *flow(address, signal, talk) {
-    yield* stream(streamedOf(address), { access: accessOf(), signal, talk, isBounded: false });
+    yield* stream(streamedOf(address), { access: accessOf(), signal, talk, isBounded: false, from: talk?.from });
   },
 };
 

@@ -19,13 +19,14 @@ const record = (value: string): SourceRecord => ({
   fields: null,
 });
 
-type Said = string[] | Error | "end" | FlowNews | { readonly note: string };
+type Said = string[] | Error | "end" | FlowNews | { readonly note: string } | { readonly missed: number };
 
 /** A source that gives what it is told to, as it is asked, and notes how it was asked. */
 class Tap {
   readonly asked: string[] = [];
   readonly noted: unknown[] = [];
   readonly patience: unknown[] = [];
+  readonly froms: unknown[] = [];
   private waiting: (() => void) | null = null;
   private readonly says: Said[] = [];
   private talk: FlowTalk = {};
@@ -42,6 +43,7 @@ class Tap {
     this.talk = talk;
     this.noted.push(talk.noted);
     this.patience.push(talk.giveUpAfter);
+    this.froms.push(talk.from);
     try {
       for (;;) {
         const said = this.says.shift();
@@ -49,6 +51,10 @@ class Tap {
         if (said instanceof Error) throw said;
         if (typeof said === "object" && "note" in said) {
           this.talk.note?.(said.note);
+          continue;
+        }
+        if (typeof said === "object" && "missed" in said) {
+          this.talk.missed?.(said.missed);
           continue;
         }
         if (typeof said === "object" && "kind" in said) {
@@ -124,6 +130,51 @@ test("“latest” leaves out what an earlier start left, and nothing that flows
   const [part] = await input.look();
   expect(part).toMatchObject({ first: 0, end: 3 });
   expect(part && (await input.start(part, "latest"))).toBe(2);
+  await input.close();
+});
+
+test("no range goes over a place where records are missing, also where that shows later, or in an earlier start", async () => {
+  const first = scene();
+  first.tap.say({ missed: 0 }, ["a", "b"], { missed: 3 }, ["c", "d"], "end");
+  first.input.begin();
+  await until(() => first.input.isOver);
+  await first.input.close();
+  const { tap, input } = scene();
+  tap.say(["e", "f"], { missed: 5 }, { missed: 6 }, "end");
+  input.begin();
+  await until(() => input.isOver);
+  expect(first.tap.froms.concat(tap.froms)).toEqual([0, 4]);
+  const [part] = await input.look();
+  if (part === undefined) throw new Error("nothing is there");
+  const ranges = [];
+  for (let from = 0; from < part.end;) {
+    const { to } = await input.cut(part, from, 100);
+    ranges.push([from, to, input.missedBefore("s", from)]);
+    from = to ?? part.end;
+  }
+  expect(ranges).toEqual([
+    [0, 3, 0],
+    [3, 6, 3],
+  ]);
+  // In front of what comes next; what was given before had looked whole.
+  expect(input.missedBefore("s", 6)).toBe(5);
+  expect(input.isBroken).toBe(true);
+  await input.committed(new Map([["s", 3]]));
+  expect([input.isBroken, input.missedBefore("s", 0), input.missedBefore("s", 3)]).toEqual([false, null, 3]);
+  await input.close();
+});
+
+test("that something is missing and cannot be kept ends the source", async () => {
+  const { tap, input } = scene();
+  tap.say(["a"]);
+  input.begin();
+  await until(() => tap.asked.length === 1);
+  const other = openDatabase(file());
+  other.exec("DROP TABLE missed");
+  other.close();
+  tap.say({ missed: 1 });
+  await until(() => tap.closed === 1);
+  await expect(input.look()).rejects.toThrow(/the inbox .* could not be written/);
   await input.close();
 });
 

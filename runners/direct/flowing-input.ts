@@ -73,6 +73,16 @@ export class FlowingInput implements Followed {
     return this.inbox.isFull;
   }
 
+  /** Whether what lies here takes more than one batch, since records are missing in its midst. */
+  get isBroken(): boolean {
+    return this.inbox.look().some(({ source, first, end }) => this.breakBehind(source, first) < end);
+  }
+
+  /** Whether records are missing in front of this one: in front of which one the first of them lay; null when none are. */
+  missedBefore(source: string, position: number): number | null {
+    return this.inbox.missed(source).find(({ number }) => number === position)?.since ?? null;
+  }
+
   async start(part: Part, at: StartAt): Promise<number> {
     if (at === "earliest") return part.first;
     if (at === "latest") return this.atStart.get(part.source) ?? part.first;
@@ -80,7 +90,13 @@ export class FlowingInput implements Followed {
   }
 
   async cut({ source, end }: Part, from: number, most: number): Promise<Range> {
-    return { connector: INBOX, source, from, to: Math.min(end, from + most), detail: { input: this.input } };
+    return {
+      connector: INBOX,
+      source,
+      from,
+      to: Math.min(end, from + most, this.breakBehind(source, from)),
+      detail: { input: this.input },
+    };
   }
 
   /** The records of a range that was cut here. */
@@ -111,6 +127,20 @@ export class FlowingInput implements Followed {
     this.inbox.close();
   }
 
+  private breakBehind(source: string, position: number): number {
+    return this.inbox.missed(source).find(({ number }) => number > position)?.number ?? Number.POSITIVE_INFINITY;
+  }
+
+  /** Whoever tells it, from wherever, cannot do anything about an inbox that cannot be written. */
+  private miss(before: number): void {
+    try {
+      this.inbox.miss(before);
+    } catch (error) {
+      this.failure ??= { error };
+      this.ending.abort();
+    }
+  }
+
   /** Lets the source flow into the inbox until it ends. */
   private async pump(): Promise<void> {
     const { input, settings, inbox } = this;
@@ -127,6 +157,8 @@ export class FlowingInput implements Followed {
       },
       note: (text) => (note = text),
       noted: inbox.noted(),
+      from: inbox.look()[0]?.end ?? 0,
+      missed: (before) => this.miss(before),
       giveUpAfter: settings.giveUpAfter,
     };
     let isAppending = false;

@@ -15,6 +15,8 @@ import { toTrade } from "../../pipelines/trades/steps";
 import { tradesAggregate } from "../../pipelines/trades/trades-aggregate";
 import { timestamp } from "../../schema/table";
 import { lines, scene, trade, trades } from "../../test/command-scene";
+import { socketServer } from "../../test/socket-server";
+import { webServer } from "../../test/web-server";
 import { aggregate, clean, count, decode } from "../../transforms";
 import { Log } from "../observe/log";
 import { RunOptions } from "../run-options";
@@ -412,6 +414,122 @@ test("a source that is lost makes the job unready until it is back, and what it 
   ]);
 });
 
+describe("a job over a stream that nobody gives from its beginning", () => {
+  const web = webServer();
+  const sockets = socketServer(web);
+  const windows = () =>
+    query("SELECT window_start, trade_count FROM trades_1min_agg ORDER BY window_start").map((row) => [
+      /T(.{5})/.exec(String(row["window_start"]))?.[1],
+      row["trade_count"],
+    ]);
+
+  interface Life {
+    readonly flags?: Record<string, string>;
+    readonly params?: JobRequest["params"];
+    readonly options?: string;
+    readonly onEvent?: (event: JobEvent) => void;
+  }
+  /** Runs the job until it has heard so much or named so many windows as not whole; answers these. */
+  async function live({ read = 0, named = 0 }: { read?: number; named?: number }, life: Life = {}) {
+    const stop = new AbortController();
+    const names: (string | undefined)[] = [];
+    let heard = 0;
+    const onEvent = (event: JobEvent) => {
+      if (event.kind === "committed") heard += event.counts.read;
+      if (event.kind === "partial") names.push(...event.windows.map((name) => /T(.{5})/.exec(name)?.[1]));
+      life.onEvent?.(event);
+      // Once more looked at, it has nothing more to say.
+      if (event.kind === "looked" && heard >= read && names.length >= named) stop.abort(new Error("stop"));
+    };
+    const inputs = { trades: parseAddress(`ws://${web.host}/${life.options ?? ""}`) };
+    const asked = { ...request(life.flags), ...(life.params === undefined ? {} : { params: life.params }) };
+    await runContinuous({ ...asked, inputs, signal: stop.signal, onEvent });
+    return [...new Set(names)];
+  }
+  /** Each connection gets what is next, and is ended behind it, but for the last one. */
+  const say = (...turns: readonly (readonly string[])[]): void => {
+    const before = sockets.callers.length;
+    sockets.greet(({ client, number }) => {
+      for (const text of turns[number - before - 1] ?? []) client.send(text);
+      if (number - before < turns.length) client.close();
+    });
+  };
+
+  test("does not write the window that its start has cut, and names it", async () => {
+    say(trades(30, 200));
+    expect(await live({ read: 170 })).toEqual(["09:30"]);
+    expect(windows()).toEqual([
+      ["09:31", 60],
+      ["09:32", 60],
+      ["09:33", 20],
+    ]);
+  });
+
+  test("writes it when it is told to", async () => {
+    say(trades(30, 70));
+    expect(await live({ read: 40 }, { flags: { "partial-windows": "write" } })).toEqual([]);
+    expect(windows()).toEqual([
+      ["09:30", 30],
+      ["09:31", 10],
+    ]);
+  });
+
+  test("names what it has written of windows that it lacks the rest of, and writes none that begin in its absence", async () => {
+    say(trades(30, 150));
+    await live({ read: 120 });
+    // It is known without a record that came behind, and so before time that only goes on closes the window.
+    say([]);
+    expect(await live({ named: 1 })).toEqual(["09:32"]);
+    say(trades(3620, 3720));
+    expect(await live({ read: 100 })).toEqual(["10:30"]);
+    expect(windows()).toEqual([
+      ["09:31", 60],
+      ["09:32", 30],
+      ["10:31", 60],
+    ]);
+  });
+
+  test("does the same when its connection breaks", async () => {
+    say(trades(30, 150), trades(380, 500));
+    expect(await live({ read: 240, named: 3 })).toEqual(["09:30", "09:32", "09:36"]);
+    expect(windows()).toEqual([
+      ["09:31", 60],
+      ["09:32", 30],
+      ["09:37", 60],
+      ["09:38", 20],
+    ]);
+  });
+
+  test("names a window that was over before it showed that trades of it will not come", async () => {
+    let said = false;
+    say(trades(30, 100));
+    const onEvent = (event: JobEvent) => {
+      if (event.kind !== "committed" || said) return;
+      said = true;
+      // The window that lacks a trade is closed by those that follow in the same moment.
+      for (const text of trades(101, 200)) sockets.callers[0]?.client.send(text);
+    };
+    const life = { options: "#protocol=binance&history=none&grace=200ms", onEvent };
+    expect(await live({ read: 169, named: 4 }, life)).toEqual(["09:30", "09:31", "09:32", "09:33"]);
+    expect(windows()).toEqual([
+      ["09:31", 59],
+      ["09:32", 60],
+      ["09:33", 20],
+    ]);
+  });
+
+  test("also when its windows are closed by the definition before, before it looks at anything", async () => {
+    say(trades(30, 150));
+    await live({ read: 120 });
+    say([]);
+    const closing: JobEvent[] = [];
+    const life = { flags: { migrate: "true" }, params: { window: 120_000, lateness: 0 } };
+    const onEvent = (event: JobEvent) => event.kind === "partial" && closing.push(event);
+    await live({ named: 1 }, { ...life, onEvent });
+    expect(closing).toMatchObject([{ windows: [expect.stringContaining("09:32:00")] }]);
+  });
+});
+
 test.each(["http", "ws"])(
   "a job gives an address of %s up, at which nothing listens, when it was told to",
   async (scheme) => {
@@ -420,7 +538,9 @@ test.each(["http", "ws"])(
       beamline("--streaming", "--from", from, "--give-up-after", giveUpAfter, "--job", job);
     const { code, stderr } = await run(`${scheme}://${place}/trades`, "1s", "one");
     expect(code).toBe(1);
-    expect(stderr).toMatch(new RegExp(`job failed — No server answers at ${place} .*; given up after [1-3] attempts\n`));
+    expect(stderr).toMatch(
+      new RegExp(`job failed — No server answers at ${place} .*; given up after [1-3] attempts\n`),
+    );
     // What the address says is nearer.
     expect((await run(`${scheme}://${place}/trades#give-up=1s`, "1h", "other")).code).toBe(1);
   },

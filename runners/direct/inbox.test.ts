@@ -51,6 +51,25 @@ async function isDone(promise: Promise<unknown>): Promise<boolean> {
 }
 
 describe("an inbox", () => {
+  it("keeps where records are missing, until a batch has read what comes behind", async () => {
+    const inbox = open();
+    inbox.miss(0);
+    expect(inbox.missed("s")).toEqual([]);
+    await inbox.append(numbered(0, 4));
+    inbox.miss(3);
+    inbox.miss(2);
+    inbox.miss(4);
+    // Of a record that is on its way.
+    inbox.miss(6);
+    const four = { number: 4, since: 2 };
+    expect(inbox.missed("s")).toEqual([{ number: 0, since: 0 }, four, { number: 6, since: 6 }]);
+    inbox.trim("s", 4);
+    expect(inbox.missed("s")).toEqual([four, { number: 6, since: 6 }]);
+    close(inbox);
+    // It has not come, and another one will have its number.
+    expect(open().missed("s")).toEqual([four]);
+  });
+
   it("gives records back in their order, as they were, numbered from 0", async () => {
     const inbox = open();
     const first = record("ä\0€", { key: new Uint8Array([0xff]), timestamp: 12, headers: { h: "1" } });

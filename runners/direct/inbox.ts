@@ -9,6 +9,14 @@ import { UsageError } from "../../schema/errors";
 import { type SourceRecord } from "../../schema/record";
 import { packRecord, unpackRecord } from "./packed-record";
 
+/** Where records are missing that the source will not give. */
+export interface Missed {
+  /** In front of the record of this number it is told, and so no batch goes over it. */
+  readonly number: number;
+  /** In front of the record of this one the first of them lay. */
+  readonly since: number;
+}
+
 /** How much there is, or may be. */
 export interface Amount {
   readonly records: number;
@@ -32,6 +40,9 @@ const TABLES = `
     part INTEGER NOT NULL, number INTEGER NOT NULL, bytes INTEGER NOT NULL, record TEXT NOT NULL,
     PRIMARY KEY (part, number)
   ) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS missed (
+    part INTEGER NOT NULL, number INTEGER NOT NULL, since INTEGER NOT NULL, PRIMARY KEY (part, number)
+  ) WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS note (one INTEGER PRIMARY KEY CHECK (one = 1), text TEXT NOT NULL);
 `;
 
@@ -40,6 +51,8 @@ interface InboxPart {
   readonly id: number;
   first: number;
   next: number;
+  /** In the order of their numbers. */
+  missed: readonly Missed[];
 }
 
 export class Inbox {
@@ -48,6 +61,8 @@ export class Inbox {
   private held: Amount = { records: 0, bytes: 0 };
   private onRoom: (() => void) | null = null;
   private lastFull = Number.NEGATIVE_INFINITY;
+  /** Told before the first record said what its source is. */
+  private readonly missedAtFirst: number[] = [];
 
   private constructor(
     private readonly database: Database,
@@ -55,13 +70,16 @@ export class Inbox {
     private readonly bounds: Amount,
     private readonly onFull: (held: Amount) => void,
   ) {
+    // A record that was on its way when the process died will have another's number.
+    this.run("DELETE FROM missed WHERE number > (SELECT next FROM part WHERE id = missed.part)", []);
     for (const { id, source, next } of this.all("SELECT id, source, next FROM part")) {
       const [there] = this.all(
         "SELECT min(number) AS first, count(*) AS records, total(bytes) AS bytes FROM record WHERE part = ?",
         [Number(id)],
       );
       const first = Number(there?.["first"] ?? next);
-      this.parts.set(String(source), { id: Number(id), first, next: Number(next) });
+      const missed = this.missedIn(Number(id));
+      this.parts.set(String(source), { id: Number(id), first, next: Number(next), missed });
       this.holds(Number(there?.["records"]), Number(there?.["bytes"]));
     }
   }
@@ -114,6 +132,24 @@ export class Inbox {
     if (from === 0 && note !== null) this.put([], note);
   }
 
+  /** Records are missing in front of one that is given next, or was given before: told in front of the next one. */
+  miss(before: number): void {
+    const [part] = this.parts.values();
+    if (part === undefined) {
+      this.missedAtFirst.push(before);
+      return;
+    }
+    this.together(() => {
+      this.putMissed(part, before);
+      return () => void (part.missed = this.missedIn(part.id));
+    });
+  }
+
+  /** Where records of a source are missing, of those that are here and of what comes next. */
+  missed(source: string): readonly Missed[] {
+    return this.parts.get(source)?.missed ?? [];
+  }
+
   /** The records of a stretch of a source, some at a time. */
   *read(source: string, from: number, to: number): Generator<SourceRecord[]> {
     const part = this.parts.get(source);
@@ -147,8 +183,10 @@ export class Inbox {
         before,
       );
       this.run("DELETE FROM record WHERE part = ? AND number < ?", before);
+      this.run("DELETE FROM missed WHERE part = ? AND number < ?", before);
       return () => {
         part.first = Math.min(next, part.next);
+        part.missed = part.missed.filter(({ number }) => number >= next);
         this.holds(-Number(gone?.["records"]), -Number(gone?.["bytes"]));
       };
     });
@@ -204,6 +242,7 @@ export class Inbox {
       if (note !== null) this.run("INSERT OR REPLACE INTO note VALUES (1, ?)", [note]);
       return () => {
         for (const [source, part] of grown) this.parts.set(source, part);
+        this.missedAtFirst.length = 0;
         this.holds(entries.length, sum);
       };
     });
@@ -211,7 +250,23 @@ export class Inbox {
 
   private newPart(source: string): InboxPart {
     this.run("INSERT INTO part (source, next) VALUES (?, 0)", [source]);
-    return { id: Number(this.all("SELECT id FROM part WHERE source = ?", [source])[0]?.["id"]), first: 0, next: 0 };
+    const id = Number(this.all("SELECT id FROM part WHERE source = ?", [source])[0]?.["id"]);
+    for (const before of this.missedAtFirst) this.putMissed({ id, next: 0 }, before);
+    return { id, first: 0, next: 0, missed: this.missedIn(id) };
+  }
+
+  private putMissed({ id, next }: Pick<InboxPart, "id" | "next">, before: number): void {
+    this.run("INSERT INTO missed VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET since = min(since, excluded.since)", [
+      id,
+      Math.max(next, before),
+      before,
+    ]);
+  }
+
+  private missedIn(part: number): Missed[] {
+    return this.all("SELECT number, since FROM missed WHERE part = ? ORDER BY number", [part]).map(
+      ({ number, since }) => ({ number: Number(number), since: Number(since) }),
+    );
   }
 
   private holds(records: number, bytes: number): void {

@@ -7,6 +7,7 @@ import { type Plan } from "../../transforms/aggregate-plan";
 import { isWhole, nameOfWindow } from "../../transforms/cut-windows";
 import { IdSet } from "../../transforms/id-set";
 import { type AggregateMemory, type Fate, type Kept, type Memory, type Progress } from "../../transforms/memory";
+import { joined } from "./cuts";
 import {
   type Cut,
   type JobState,
@@ -45,6 +46,8 @@ interface BatchView {
   readonly plan: StoredPlan;
   /** Of the batch before: what is late is judged by it. */
   readonly before: number;
+  /** Stretches of which the plan says for the first time that they are missing. */
+  readonly found: readonly Cut[];
 }
 
 export class JobMemory implements Memory {
@@ -66,19 +69,27 @@ export class JobMemory implements Memory {
     return this.view?.plan.kind === "replay";
   }
 
-  /** Windows that got no row in this batch, since records of them are missing; behind a gap also those that get none more. */
+  /**
+   * Windows that got no row in this batch, since records of them are missing; where that shows in the midst of a job also
+   * those that got one before.
+   */
   partialWindows(): readonly string[] {
-    const { plan } = this.viewOf();
-    if (plan.lost > 0 && this.options.partialWindows === "skip") {
-      for (const cut of this.cuts())
-        for (const { aggregate, start, end, key } of this.state.openIn(cut))
+    const { plan, found } = this.viewOf();
+    if (plan.batch > 1 && this.options.partialWindows === "skip") {
+      for (const cut of found.map((one) => this.shortened(one)))
+        for (const { aggregate, start, end, key } of this.state.windowsIn(cut))
           this.partial.add(nameOfWindow(aggregate, start, end, key));
     }
     return [...this.partial];
   }
 
   startBatch(plan: StoredPlan): void {
-    this.view = { plan, before: this.state.watermark() ?? Number.NEGATIVE_INFINITY };
+    const known = this.state.cuts();
+    const found = plan.cuts
+      .slice(known.length)
+      // It goes on as long as nothing comes behind it.
+      .filter(({ source }) => source === null || !known.some((cut) => cut.source === source));
+    this.view = { plan, before: this.state.watermark() ?? Number.NEGATIVE_INFINITY, found };
     this.record = null;
     this.refused = null;
     this.progress.clear();
@@ -170,13 +181,7 @@ export class JobMemory implements Memory {
   /** What is missing, by what is known behind the batch: stretches that touch are one. */
   cuts(): Cut[] {
     const { plan } = this.viewOf();
-    const known: Cut[] = [];
-    for (const cut of [...plan.cuts].map((one) => this.shortened(one)).sort((a, b) => least(a) - least(b))) {
-      const last = known[known.length - 1];
-      if (last === undefined || last.source !== cut.source || least(cut) > last.until) known.push(cut);
-      else known[known.length - 1] = { ...last, until: Math.max(last.until, cut.until) };
-    }
-    return known;
+    return joined(plan.cuts.map((cut) => this.shortened(cut)));
   }
 
   private shortened(cut: Cut): Cut {
@@ -220,8 +225,6 @@ export function lastRecordOf({ position, timestamp, value, key }: SourceRecord):
   if (key !== null) hash.update("\0").update(key);
   return { position, timestamp, checksum: hash.digest("hex").slice(0, 16) };
 }
-
-const least = ({ from }: Cut): number => from ?? Number.NEGATIVE_INFINITY;
 
 /** What is missing came before the record of this time, and so is later by the disorder, and no more. */
 const shortenedBy = (cut: Cut, first: number, disorder: number): Cut => ({

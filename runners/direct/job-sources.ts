@@ -19,6 +19,17 @@ export interface InboxSettings extends FlowSettings {
   readonly directory: string;
 }
 
+/** Where a part goes on. */
+export type Place = Pick<Position, "input" | "source" | "next">;
+
+/** Records of a part that flows are missing in front of the next one. */
+export interface Missing {
+  readonly input: string;
+  readonly source: string;
+  /** In front of the record of this position the first of them lay. */
+  readonly since: number;
+}
+
 /** Records that were gone before they were read. */
 export class GapError extends RunError {}
 
@@ -75,6 +86,20 @@ export class JobSources {
   /** Whether a source is paused until a batch makes room. */
   get isFull(): boolean {
     return this.flowing().some(({ isFull }) => isFull);
+  }
+
+  /** Whether what flowed in takes more than one batch. */
+  get isBroken(): boolean {
+    return this.flowing().some(({ isBroken }) => isBroken);
+  }
+
+  /** Those of which records are missing in front of the next one, and in front of which one the first of them lay. */
+  missing(places: readonly Place[]): Missing[] {
+    return places.flatMap(({ input, source, next }) => {
+      const followed = this.followed.get(input);
+      const since = followed instanceof FlowingInput ? followed.missedBefore(source, next) : null;
+      return since === null ? [] : [{ input, source, since }];
+    });
   }
 
   flows(input: string): boolean {

@@ -408,13 +408,17 @@ export class JobState {
     return row?.["first"] == null ? null : Number(row["first"]);
   }
 
-  /** Open windows that reach into a stretch of time. */
-  openIn({ from, until }: Cut): { aggregate: string; start: number; end: number; key: string }[] {
-    return this.all(
-      "SELECT aggregate, window_start, window_end, key FROM accumulator WHERE closed = 0 AND window_end > ? AND window_start < ? " +
-        "ORDER BY aggregate, window_end, window_start, key",
-      [from ?? Number.MIN_SAFE_INTEGER, until],
-    ).map(({ aggregate, window_start, window_end, key }) => ({
+  /** Windows that reach into a stretch of time; where it has no beginning, those that are open. */
+  windowsIn({ from, until }: Cut): { aggregate: string; start: number; end: number; key: string }[] {
+    const which = from === null ? "closed = 0" : "window_end > ?";
+    const found = this.definitions().flatMap(({ name }) =>
+      this.all(
+        "SELECT aggregate, window_start, window_end, key FROM accumulator " +
+          `WHERE aggregate = ? AND ${which} AND window_start < ? ORDER BY window_end, window_start, key`,
+        from === null ? [name, until] : [name, from, until],
+      ),
+    );
+    return found.map(({ aggregate, window_start, window_end, key }) => ({
       aggregate: String(aggregate),
       start: Number(window_start),
       end: Number(window_end),

@@ -26,12 +26,22 @@ import {
   rangesOf,
   type Gap,
   type InboxSettings,
+  type Missing,
   type SeenPart,
 } from "./job-sources";
-import { BEGUN, JobState, type BatchCommit, type Cut, type PlannedPart, type StoredPlan } from "./job-state";
+import {
+  BEGUN,
+  JobState,
+  type BatchCommit,
+  type Cut,
+  type PlannedPart,
+  type Position,
+  type StoredPlan,
+} from "./job-state";
 import { letterRanges, LETTERS, originsOf, putLettersAside, readLetters, type LetterChoice } from "./letters";
 import { OpenOutputs } from "./open-outputs";
 import { type Point } from "./points";
+import { completeBefore, withReached, type Reached } from "./reached";
 import { RefusedRows } from "./refused-rows";
 import { watchProgress } from "./run-batch";
 
@@ -200,6 +210,7 @@ interface Shape {
 const SOURCE = "source of ";
 const LAST_ERROR = "last error";
 const REFUSED = "refused rows";
+const REACHED = "reached";
 
 function checkShape(request: JobRequest, state: JobState, job: string): Shape {
   const context = contextOf(request, job, "check", Date.now());
@@ -303,6 +314,8 @@ interface Outlook {
   /** Those that the job has not known. */
   readonly fresh: readonly SeenPart[];
   readonly gaps: readonly Gap[];
+  /** What a source that flows did not give in front of what is read next. */
+  readonly missing: readonly Missing[];
 }
 
 class Job {
@@ -497,7 +510,10 @@ class Job {
       }));
       request.onEvent?.({ kind: "looked", lag, inbox: this.inInboxes(lag) });
       // Where the job begins, and what it does without, is kept at once, also when there is nothing to read.
-      const isNews = outlook.gaps.length > 0 || (state.lastBatch() === 0 && startOf(request.options) !== "earliest");
+      const isNews =
+        outlook.gaps.length > 0 ||
+        (state.lastBatch() === 0 && startOf(request.options) !== "earliest") ||
+        outlook.missing.some(({ source }) => !state.cuts().some((cut) => cut.source === source));
       if (isLastLook && backlog === 0 && !isNews) break;
       if (!isNews && (await this.isTooEarly(backlog, isLastLook))) continue;
       const planned = await this.sources.cut(limited, next, request.options["max-batch"], request.options.idle);
@@ -572,7 +588,8 @@ class Job {
       if (request.options["on-gap"] === "fail") throw gapError(part, lost);
       next.set(partId(part), part.first);
     }
-    return { parts, next, fresh, gaps: found };
+    const places = parts.map((part) => ({ ...part, next: next.get(partId(part)) ?? part.first }));
+    return { parts, next, fresh, gaps: found, missing: sources.missing(places) };
   }
 
   /** What is missing because of where a job begins. */
@@ -594,6 +611,31 @@ class Job {
   private cutsOfGaps(found: readonly Gap[], now: number): Cut[] {
     const watermarks = new Map(this.state.positions().map((position) => [partId(position), position.watermark]));
     return found.map(({ part }) => ({ from: watermarks.get(partId(part)) ?? null, until: now, source: part.source }));
+  }
+
+  /** What is missing because a source that flows was joined midway, or was not heard for a while. */
+  private cutsOfFlows(missing: readonly Missing[], now: number): Cut[] {
+    const reached = this.reached();
+    return missing.map((one) => ({
+      from: completeBefore(reached[partId(one)] ?? [], one.since),
+      until: now,
+      source: one.source,
+    }));
+  }
+
+  /** How far event time had come where in the sources that flow. */
+  private reached(): Readonly<Record<string, readonly Reached[]>> {
+    return JSON.parse(this.state.meta(REACHED) ?? "{}") as Record<string, readonly Reached[]>;
+  }
+
+  private metaOfReached(positions: readonly Position[]): Record<string, string> {
+    const flowing = positions.filter(({ input }) => this.sources.flows(input));
+    if (flowing.length === 0) return {};
+    const reached = { ...this.reached() };
+    const step = Math.max(1_000, this.request.options.disorder);
+    for (const position of flowing)
+      reached[partId(position)] = withReached(reached[partId(position)] ?? [], reachedAt(position), step);
+    return { [REACHED]: JSON.stringify(reached) };
   }
 
   private tellGaps(found: readonly Gap[]): void {
@@ -632,7 +674,11 @@ class Job {
   /** Waits for more, unless there is enough or the wait was long enough. Answers whether to look again. */
   private async isTooEarly(backlog: number, isLastLook: boolean): Promise<boolean> {
     const { options, signal } = this.request;
-    if (backlog >= options["max-batch"] || (backlog > 0 && (isLastLook || this.sources.isFull))) return false;
+    if (
+      backlog >= options["max-batch"] ||
+      (backlog > 0 && (isLastLook || this.sources.isFull || this.sources.isBroken))
+    )
+      return false;
     const left = this.lastPlanned + options["batch-interval"] - performance.now();
     if (left <= 0) {
       if (backlog > 0) return false;
@@ -679,6 +725,8 @@ class Job {
     const batchTime = options["batch-time"] === undefined ? Date.now() : Date.parse(options["batch-time"]);
     const now = latestTime({ batchTime });
     this.lastPlanned = performance.now();
+    // Also windows that are closed without a look at the sources may lack what was missed.
+    const missing = kind === "replay" ? [] : (outlook?.missing ?? this.sources.missing(state.positions()));
     return {
       batch: state.lastBatch() + 1,
       batchTime,
@@ -687,6 +735,7 @@ class Job {
       cuts: [
         ...state.cuts(),
         ...(outlook === null ? [] : [...this.cutsOfStart(outlook, now), ...this.cutsOfGaps(outlook.gaps, now)]),
+        ...this.cutsOfFlows(missing, now),
       ],
       lost: lostIn(outlook?.gaps ?? []),
     };
@@ -741,9 +790,10 @@ class Job {
       const { written: _, ...sums } = counts;
       // Over the job, a record that was dead and is good now was read once and is good: dead are the letters that wait.
       const of = isReplay ? { ...sums, read: 0, dead: sums.dead - letters.length } : sums;
+      const positions = memory.positions();
       const commit: BatchCommit = {
         plan,
-        positions: memory.positions(),
+        positions,
         watermark: memory.watermark(),
         aggregates: memory.stored(),
         cuts: memory.cuts(),
@@ -751,9 +801,12 @@ class Job {
         seconds,
         meta: {
           ...(refused.hasChanged ? { [REFUSED]: refused.left() } : {}),
+          ...this.metaOfReached(positions),
           ...(plan.kind === "migrate" ? this.metaOfMigration() : {}),
         },
       };
+      // Nothing is left of those of the definition before, behind it.
+      if (plan.kind === "migrate") memory.partialWindows();
       this.isCommitting = true;
       const toTargets = () => opened.commit(async () => request.onPoint?.("target committed"));
       await (request.commitInOrder ?? inOrder)(toTargets, () => state.commit(commit));
@@ -859,6 +912,8 @@ async function inOrder(targets: () => Promise<void>, state: () => void): Promise
 function startOf({ "start-at": startAt, since }: RunOptions): StartAt {
   return since === undefined ? startAt : { since: Date.parse(since) };
 }
+
+const reachedAt = ({ next, watermark }: Position): Reached => ({ next, watermark });
 
 const lostIn = (found: readonly Gap[]): number => found.reduce((sum, { lost }) => sum + lost, 0);
 

@@ -4,6 +4,8 @@ import { shownPlace, type BigQuerySettings } from "./settings";
 
 export const NOT_FOUND = 404;
 export const CONFLICT = 409;
+/** The reason of a failure before anything was asked: nobody knows as whom. */
+export const CREDENTIALS = "credentials";
 
 /** What BigQuery said of a request or a job, or what became of the connection. */
 export class BigQueryFailure extends Error {
@@ -14,26 +16,23 @@ export class BigQueryFailure extends Error {
     readonly status: number | null,
     /** BigQuery's word for it, such as rateLimitExceeded; or the code of a lost connection. */
     readonly reason: string,
-    /** How a job has to be begun for this to be understood: a lost connection says nothing of that. */
+    /** A job that was begun failed, and not the request. */
     readonly isJob = false,
   ) {
-    super(message);
+    super(message.replaceAll(/\s+/g, " ").trim());
   }
 }
 
-interface ApiError {
-  readonly code?: number | string;
-  readonly errors?: readonly { readonly reason?: string; readonly message?: string }[];
-}
-
-/** What the client throws, taken apart. Its own message repeats itself. */
+/** What was thrown on the way to an answer, or by another of Google's clients, which have numbers for codes. */
 export function failureOf(error: unknown): BigQueryFailure {
   if (error instanceof BigQueryFailure) return error;
-  const { code, errors } = (error ?? {}) as ApiError;
-  const first = errors?.find((one) => typeof one.message === "string");
-  if (typeof code === "number")
-    return new BigQueryFailure(oneLine(first?.message ?? messageOf(error)), code, first?.reason ?? "");
-  return new BigQueryFailure(oneLine(messageOf(error)), null, codeOf(error) ?? first?.reason ?? "");
+  const { code, cause, name } = (error ?? {}) as { code?: unknown; cause?: unknown; name?: string };
+  if (typeof code === "number") return new BigQueryFailure(messageOf(error), code, "");
+  if (name === "TimeoutError") return new BigQueryFailure("no answer came in time", null, "ETIMEDOUT");
+  // fetch says only that it failed; why, it has from the connection, or from each of several that were tried.
+  const first = cause instanceof AggregateError ? ((cause.errors[0] as unknown) ?? cause) : cause;
+  if (first !== undefined) return new BigQueryFailure(messageOf(first), null, codeOf(first) ?? "");
+  return new BigQueryFailure(messageOf(error), null, codeOf(error) ?? "");
 }
 
 /** How a job says why it failed. */
@@ -44,10 +43,8 @@ export interface JobError {
 }
 
 export function failureOfJob(error: JobError): BigQueryFailure {
-  return new BigQueryFailure(oneLine(error.message ?? "without a word"), null, error.reason ?? "", true);
+  return new BigQueryFailure(error.message ?? "without a word", null, error.reason ?? "", true);
 }
-
-const oneLine = (text: string): string => text.replaceAll(/\s+/g, " ").trim();
 
 const PASSING = new Set([
   "backendError",
@@ -63,12 +60,12 @@ const PASSING = new Set([
 
 const NO_CONNECTION = new Set([
   ...["ECONNREFUSED", "ECONNRESET", "ECONNABORTED", "EPIPE", "ETIMEDOUT", "ESOCKETTIMEDOUT", "ENOTFOUND", "EAI_AGAIN"],
-  ...["EHOSTUNREACH", "ENETUNREACH", "ERR_STREAM_PREMATURE_CLOSE", "UND_ERR_SOCKET"],
+  ...["EHOSTUNREACH", "ENETUNREACH", "ERR_STREAM_PREMATURE_CLOSE", "UND_ERR_SOCKET", "UND_ERR_CONNECT_TIMEOUT"],
 ]);
 
 /** Another transaction or job was at the same rows. */
 const IN_THE_WAY = /aborted due to concurrent|concurrent update|could not serialize access/i;
-const LOST = /socket hang up|network timeout|premature close|read ECONNRESET|ECONNREFUSED/i;
+const LOST = /socket hang up|other side closed|terminated|premature close|ECONNRESET|ECONNREFUSED/i;
 
 /** Whether the same again may go well. */
 export function mayPass(failure: BigQueryFailure): boolean {
@@ -79,7 +76,9 @@ export function mayPass(failure: BigQueryFailure): boolean {
   return !failure.isJob && isLost(failure);
 }
 
-const isLost = ({ reason, message }: BigQueryFailure): boolean => NO_CONNECTION.has(reason) || LOST.test(message);
+/** Whether there was no answer. */
+export const isLost = ({ reason, message }: BigQueryFailure): boolean =>
+  NO_CONNECTION.has(reason) || LOST.test(message);
 
 const isBilling = ({ reason, message }: BigQueryFailure): boolean =>
   reason === "billingNotEnabled" || /billing has not been enabled|free tier|BigQuery sandbox/i.test(message);
@@ -101,7 +100,7 @@ export function explain(error: unknown, settings: BigQuerySettings): Error {
   if (!(error instanceof BigQueryFailure)) {
     const failure = failureOf(error);
     // A mistake of ours, and not of the service's.
-    if (failure.status === null && !isLost(failure) && !isOfCredentials(failure)) return error as Error;
+    if (failure.status === null && !isLost(failure)) return error as Error;
     return explain(failure, settings);
   }
   const { status, reason, message } = error;
@@ -139,14 +138,10 @@ export function explain(error: unknown, settings: BigQuerySettings): Error {
   return new RunError(`${shown} failed: ${message}`);
 }
 
-const isOfCredentials = ({ status, message }: BigQueryFailure): boolean =>
-  status === 401 ||
-  /could not load the default credentials|could not refresh access token|invalid_grant|invalid_client|unable to authenticate|does not exist, or it is not a file|no key or keyFile set|incoming JSON object does not contain/i.test(
-    message,
-  );
+const isOfCredentials = ({ status, reason }: BigQueryFailure): boolean => status === 401 || reason === CREDENTIALS;
 
 function credentials({ status, message }: BigQueryFailure, shown: string): UsageError {
-  if (/does not exist, or it is not a file/i.test(message))
+  if (/ENOENT|does not exist, or it is not a file/i.test(message))
     return new UsageError(`${shown}: GOOGLE_APPLICATION_CREDENTIALS names a file that is not there (${message})`);
   if (/could not load the default credentials/i.test(message))
     return new UsageError(

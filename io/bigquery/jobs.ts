@@ -90,17 +90,17 @@ export class Jobs {
 
   /** Begins a job, for once(). */
   begin(configuration: Readonly<Record<string, unknown>>, signal?: AbortSignal): (jobId: string) => Promise<Job> {
-    const { project, timeout } = this.rest.settings;
     return (jobId) =>
-      this.rest.ask<Job>({
-        method: "POST",
-        path: "/jobs",
-        body: {
-          jobReference: { projectId: project, jobId, location: this.location },
-          configuration: { jobTimeoutMs: String(timeout), ...configuration },
-        },
-        signal,
-      });
+      this.rest.ask<Job>({ method: "POST", path: "/jobs", body: this.described(jobId, configuration), signal });
+  }
+
+  /** A job as it is sent. */
+  described(jobId: string, configuration: Readonly<Record<string, unknown>>): unknown {
+    const { project, timeout } = this.rest.settings;
+    return {
+      jobReference: { projectId: project, jobId, location: this.location },
+      configuration: { jobTimeoutMs: String(timeout), ...configuration },
+    };
   }
 
   /** The rows of a statement, which is run anew. */

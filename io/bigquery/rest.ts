@@ -1,14 +1,19 @@
-// BigQuery's REST interface through Google's client, which knows how to authenticate. What may pass is asked again here,
-// since the client neither says that it does so nor when it gives up.
+// BigQuery's REST interface. Google's client is asked for credentials only: its own requests are tried again without a word,
+// and hide a part of what the service answers.
+import { open } from "node:fs/promises";
 import type * as Client from "@google-cloud/bigquery";
 import { pauseBefore, slept, type Backoff } from "../pause";
-import { CONFLICT, failureOf, mayPass, NOT_FOUND, type BigQueryFailure } from "./failures";
+import { BigQueryFailure, CONFLICT, CREDENTIALS, failureOf, isLost, mayPass, NOT_FOUND } from "./failures";
 import { type BigQuerySettings } from "./settings";
 
+const GOOGLE = "https://bigquery.googleapis.com";
 /** One request, but no file that is sent, may take so long. */
 const REQUEST_LIMIT = 60_000;
 /** A line that brings less than this in a second is taken for broken. */
 const SLOWEST_UPLOAD = 50_000;
+/** A file is sent in pieces, so that memory holds no more of it than this. */
+const PIECE = 16 * 1024 * 1024;
+const MORE_PLEASE = 308;
 const BACKOFF: Backoff = { first: 250, longest: 8_000 };
 
 export interface Request {
@@ -20,60 +25,111 @@ export interface Request {
   readonly signal?: AbortSignal;
 }
 
-/** What an emulator gets where Google would get a token. */
-const NOBODY = { getRequestHeaders: async () => new Headers() };
+/** One request as it goes out, once. */
+interface Sending {
+  readonly method: string;
+  readonly url: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string | Uint8Array<ArrayBuffer>;
+  readonly limit?: number;
+  readonly signal?: AbortSignal;
+}
 
 export class Rest {
-  private made: Client.BigQuery | null = null;
+  private readonly base: string;
 
-  constructor(readonly settings: BigQuerySettings) {}
+  constructor(readonly settings: BigQuerySettings) {
+    this.base = settings.emulator ?? GOOGLE;
+  }
 
   /** Throws a BigQueryFailure, or the signal's reason. */
-  async ask<Answer>({ method, path, query, body, signal }: Request): Promise<Answer> {
-    return this.patiently(
-      () =>
-        new Promise<Answer>((resolve, reject) => {
-          const request = { method, uri: path, qs: query, json: body, headers: {} };
-          this.client().request(request, (error, answer) => {
-            if (error !== null) reject(error);
-            else resolve(answer as Answer);
-          });
-        }),
-      signal,
-    );
+  async ask<Answer>({ method, path, query = {}, body, signal }: Request): Promise<Answer> {
+    const parameters = Object.entries(query).map(([name, value]) => `${name}=${encodeURIComponent(value)}`);
+    const url = `${this.base}/bigquery/v2/projects/${this.settings.project}${path}`;
+    return this.patiently(async () => {
+      const response = await this.send({
+        method,
+        url: parameters.length === 0 ? url : `${url}?${parameters.join("&")}`,
+        ...(body === undefined ? {} : { body: JSON.stringify(body), headers: JSON_BODY }),
+        signal,
+      });
+      return (await answerOf(response)) as Answer;
+    }, signal);
   }
 
   /** As ask(), but null where there is no such thing. */
   async find<Answer>(request: Request): Promise<Answer | null> {
-    try {
-      return await this.ask<Answer>(request);
-    } catch (error) {
-      if ((error as BigQueryFailure).status === NOT_FOUND) return null;
-      throw error;
-    }
+    return this.askUnless<Answer>(NOT_FOUND, request);
   }
 
   /** As ask(), but null where there is one already. */
   async make<Answer>(request: Request): Promise<Answer | null> {
+    return this.askUnless<Answer>(CONFLICT, request);
+  }
+
+  /** Begins a job that takes a file, and sends that. */
+  async upload<Answer>(file: string, bytes: number, job: unknown): Promise<Answer> {
+    const url = `${this.base}/upload/bigquery/v2/projects/${this.settings.project}/jobs?uploadType=resumable`;
+    const headers = {
+      ...JSON_BODY,
+      "X-Upload-Content-Type": "application/octet-stream",
+      "X-Upload-Content-Length": String(bytes),
+    };
+    // From the beginning, when it breaks off: whether the job was begun, its name tells.
+    return this.patiently(async () => {
+      const begun = await this.send({ method: "POST", url, headers, body: JSON.stringify(job) });
+      const session = begun.headers.get("location");
+      if (session === null) throw new BigQueryFailure("an upload began without an address to send to", 502, "");
+      await begun.arrayBuffer();
+      return (await this.sendPieces(session, file, bytes)) as Answer;
+    });
+  }
+
+  private async sendPieces(session: string, file: string, bytes: number): Promise<unknown> {
+    const handle = await open(file);
+    try {
+      const buffer = new Uint8Array(Math.min(PIECE, bytes));
+      for (let from = 0; ;) {
+        const { bytesRead } = await handle.read(buffer, 0, buffer.length, from);
+        const to = from + bytesRead;
+        const response = await this.send({
+          method: "PUT",
+          url: session,
+          headers: { "Content-Range": `bytes ${from}-${to - 1}/${bytes}` },
+          body: buffer.subarray(0, bytesRead),
+          limit: REQUEST_LIMIT + (bytesRead / SLOWEST_UPLOAD) * 1000,
+        });
+        if (response.status !== MORE_PLEASE) return await answerOf(response);
+        await response.arrayBuffer();
+        if (bytesRead === 0) throw new BigQueryFailure("a file was sent whole, and more was asked for", 502, "");
+        from = to;
+      }
+    } finally {
+      await handle.close();
+    }
+  }
+
+  private async askUnless<Answer>(status: number, request: Request): Promise<Answer | null> {
     try {
       return await this.ask<Answer>(request);
     } catch (error) {
-      if ((error as BigQueryFailure).status === CONFLICT) return null;
+      if (error instanceof BigQueryFailure && error.status === status) return null;
       throw error;
     }
   }
 
-  /** Sends a file and begins the load job that takes it. */
-  async upload<Answer>(file: string, bytes: number, load: Upload): Promise<Answer> {
-    const { dataset } = this.settings;
-    const limit = REQUEST_LIMIT + (bytes / SLOWEST_UPLOAD) * 1000;
-    const { location, table, jobId, ...metadata } = load;
-    return this.patiently(async () => {
-      const target = this.client().dataset(dataset, { location }).table(table);
-      target.location = location;
-      const [, answer] = await within(limit, target.createLoadJob(file, { ...metadata, jobId }));
-      return answer as Answer;
+  private async send({ method, url, headers, body, limit = REQUEST_LIMIT, signal }: Sending): Promise<Response> {
+    const credentials = this.settings.emulator === null ? await credentialsOf(this.settings.project, url) : {};
+    const end = AbortSignal.timeout(Math.ceil(limit));
+    const response = await fetch(url, {
+      method,
+      headers: { ...credentials, ...headers },
+      body,
+      redirect: "manual",
+      signal: signal === undefined ? end : AbortSignal.any([end, signal]),
     });
+    if (response.ok || response.status === MORE_PLEASE) return response;
+    throw refusalOf(response.status, await response.text());
   }
 
   /** Does it again, after a pause, while what fails may pass. */
@@ -84,6 +140,7 @@ export class Rest {
       try {
         return await action();
       } catch (error) {
+        signal?.throwIfAborted();
         const failure = failureOf(error);
         const pause = pauseBefore(attempt, BACKOFF);
         if (!mayPass(failure) || performance.now() - begin + pause > this.settings.giveUp) throw failure;
@@ -91,45 +148,50 @@ export class Rest {
       }
     }
   }
-
-  private client(): Client.BigQuery {
-    this.made ??= makeClient(this.settings);
-    return this.made;
-  }
 }
 
-export interface Upload {
-  readonly table: string;
-  readonly location: string;
-  readonly jobId: string;
-  readonly sourceFormat: "PARQUET";
-  readonly writeDisposition: "WRITE_TRUNCATE";
-  readonly createDisposition: "CREATE_NEVER";
+const JSON_BODY = { "Content-Type": "application/json" };
+
+async function answerOf(response: Response): Promise<unknown> {
+  const text = await response.text();
+  return text === "" ? {} : (JSON.parse(text) as unknown);
 }
 
-function makeClient({ project, emulator }: BigQuerySettings): Client.BigQuery {
-  // eslint-disable-next-line @typescript-eslint/no-require-imports -- a tenth of a second that only those pay who use it
-  const { BigQuery } = require("@google-cloud/bigquery") as typeof Client;
-  const options = { projectId: project, autoRetry: false, maxRetries: 0, timeout: REQUEST_LIMIT };
-  if (emulator === null) return new BigQuery(options);
-  const authClient = NOBODY as unknown as NonNullable<Client.BigQueryOptions["authClient"]>;
-  const client = new BigQuery({ ...options, apiEndpoint: emulator, authClient });
-  // The client itself takes BIGQUERY_EMULATOR_HOST for the whole address, path and all.
-  client.baseUrl = `${emulator}/bigquery/v2`;
-  return client;
+interface ErrorBody {
+  readonly error?: {
+    readonly message?: string;
+    readonly errors?: readonly { readonly reason?: string; readonly message?: string }[];
+  };
 }
 
-async function within<T>(milliseconds: number, work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const limit = new Promise<never>((_, reject) => {
-    timer = setTimeout(
-      () => reject(Object.assign(new Error("sending a file took too long"), { code: "ETIMEDOUT" })),
-      milliseconds,
-    );
-  });
+function refusalOf(status: number, text: string): BigQueryFailure {
+  let said: ErrorBody = {};
   try {
-    return await Promise.race([work, limit]);
-  } finally {
-    clearTimeout(timer);
+    said = JSON.parse(text) as ErrorBody;
+  } catch {
+    // Whatever stands between us and BigQuery answers in a form of its own.
+  }
+  const first = said.error?.errors?.[0];
+  const message = said.error?.message ?? first?.message ?? (text.slice(0, 200) || `HTTP ${status}`);
+  return new BigQueryFailure(message, status, first?.reason ?? "");
+}
+
+const clients = new Map<string, Client.BigQuery>();
+
+/** The headers that say who asks. Tokens are kept until they end. */
+async function credentialsOf(project: string, url: string): Promise<Record<string, string>> {
+  let client = clients.get(project);
+  if (client === undefined) {
+    // eslint-disable-next-line @typescript-eslint/no-require-imports -- a tenth of a second that only those pay who use it
+    const { BigQuery } = require("@google-cloud/bigquery") as typeof Client;
+    client = new BigQuery({ projectId: project });
+    clients.set(project, client);
+  }
+  try {
+    const headers = new Headers(await client.authClient.getRequestHeaders(url));
+    return Object.fromEntries(headers.entries());
+  } catch (error) {
+    const failure = failureOf(error);
+    throw isLost(failure) ? failure : new BigQueryFailure(failure.message, null, CREDENTIALS);
   }
 }

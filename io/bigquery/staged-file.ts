@@ -81,20 +81,23 @@ export class StagedFile implements Staging {
   }
 
   private uploading(table: string, { path: file, bytes }: WrittenFile): (jobId: string) => Promise<Job> {
-    const { location } = this.ground;
-    return (jobId) => this.ground.rest.upload<Job>(file, bytes, { ...LOAD, table, location, jobId });
+    const { rest, jobs } = this.ground;
+    return (jobId) => rest.upload<Job>(file, bytes, jobs.described(jobId, { load: this.load(table) }));
   }
 
   private loading(table: string, uri: string): (jobId: string) => Promise<Job> {
+    return this.ground.jobs.begin({ load: { ...this.load(table), sourceUris: [uri] } });
+  }
+
+  private load(table: string): Readonly<Record<string, unknown>> {
     const { project, dataset } = this.settings;
-    return this.ground.jobs.begin({
-      load: {
-        ...LOAD,
-        sourceUris: [uri],
-        destinationTable: { projectId: project, datasetId: dataset, tableId: table },
-        schema: { fields: stagedFields(this.form) },
-      },
-    });
+    return {
+      sourceFormat: "PARQUET",
+      writeDisposition: "WRITE_TRUNCATE",
+      createDisposition: "CREATE_NEVER",
+      destinationTable: { projectId: project, datasetId: dataset, tableId: table },
+      schema: { fields: stagedFields(this.form) },
+    };
   }
 
   /** Puts the file into the bucket, where there is one. An object of that name is there only when it has the same rows. */

@@ -130,12 +130,14 @@ export class BigQueryTarget implements OpenTarget {
       await jobs.once(nameOfNoOther("record"), jobs.begin({ query: querying(sql) }));
     }
     // Named by what it does: a process that was killed while it ran finds it again, and takes what it did.
-    const work = nameOfWork("commit", [settings.project, settings.dataset, batch.job, batch.plan, contents]);
-    await jobs.once(work, jobs.begin({ query: querying(commitScript(settings, batch, given)) }));
-    if (batch.turn === null) return;
-    // Where a younger process was faster, the script has done nothing.
-    const written = writtenOf(batch, this.outputs(), await readRecords(jobs, settings, batch.job));
-    const missing = names.find((name) => !written.has(name));
+    const { turn } = batch;
+    const parts = [settings.project, settings.dataset, batch.job, batch.plan, turn === null, contents];
+    const script = jobs.begin({ query: querying(commitScript(settings, batch, given)) });
+    const { wasThere } = await jobs.once(nameOfWork("commit", parts), script);
+    if (turn === null || (await this.notWritten()) === undefined) return;
+    // A process that was too old for it may have begun what was there, and so it did nothing. Now it is our turn.
+    if (wasThere) await jobs.once(nameOfWork("commit", [...parts, turn.epoch]), script);
+    const missing = await this.notWritten();
     if (missing !== undefined)
       throw new RunError(
         `${shownPlace(settings)} has another batch of ${missing} on record than the one that was just written: ` +
@@ -143,8 +145,12 @@ export class BigQueryTarget implements OpenTarget {
       );
   }
 
-  private outputs(): Output[] {
-    return [...this.dues.values()].map(({ output }) => output);
+  /** An output that is not on record with this batch; throws where a younger process was faster. */
+  private async notWritten(): Promise<string | undefined> {
+    const { jobs } = await this.prepare();
+    const outputs = [...this.dues.values()].map(({ output }) => output);
+    const written = writtenOf(this.batch, outputs, await readRecords(jobs, this.settings, this.batch.job));
+    return outputs.find(({ name }) => !written.has(name))?.name;
   }
 
   /** When the table was made: one that was dropped and made again has none of the rows that an earlier job merged. */

@@ -92,7 +92,7 @@ test("one that could not be made leaves nothing, and says what pip said", async 
   expect(readdirSync(scratch("cache/beamline"))).toEqual([]);
 });
 
-test.each(["gcs", "s3", "parquet-reader"])("%s: every package is pinned", (name) => {
+test.each(["gcs", "s3", "bigquery", "parquet-reader"])("%s: every package is pinned", (name) => {
   const lines = readFileSync(path.join(__dirname, name, "requirements.txt"), "utf8")
     .trim()
     .split("\n");

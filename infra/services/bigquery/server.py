@@ -1,0 +1,25 @@
+"""Runs bqemulator with DuckDB's extensions from the installed packages, so that it never downloads any."""
+
+import functools
+import os
+import sys
+
+import duckdb
+from duckdb_extensions import import_extension
+
+# DuckDB unpacks them there once, beside the packages.
+duckdb.connect = functools.partial(
+    duckdb.connect,
+    config={
+        "extension_directory": os.path.join(sys.prefix, "duckdb-extensions"),
+        "autoinstall_known_extensions": "false",
+    },
+)
+with duckdb.connect(":memory:") as connection:
+    import_extension("spatial", con=connection)
+    import_extension("avro", con=connection)
+
+from bqemulator.cli import main  # noqa: E402: it connects while it is imported
+
+if __name__ == "__main__":
+    main()

@@ -8,6 +8,7 @@ import type * as File from "./file/file";
 import type * as Http from "./http/http";
 import type * as Kafka from "./kafka/kafka";
 import type * as Postgres from "./postgres/postgres";
+import type * as Search from "./search/search";
 import type * as Sqlite from "./sqlite/sqlite";
 import type * as Stdin from "./stdin/stdin";
 import type * as Stdout from "./stdout/stdout";
@@ -16,10 +17,12 @@ import type * as WebSocket from "./websocket/websocket";
 /* eslint-disable @typescript-eslint/no-require-imports -- connectors load lazily, and synchronously so that jest can too */
 const connectors: Record<string, () => Connector> = {
   bigquery: () => (require("./bigquery/bigquery") as typeof BigQuery).bigquery,
+  elasticsearch: () => (require("./search/search") as typeof Search).elasticsearch,
   file: () => (require("./file/file") as typeof File).file,
   http: () => (require("./http/http") as typeof Http).http,
   https: () => (require("./http/http") as typeof Http).http,
   kafka: () => (require("./kafka/kafka") as typeof Kafka).kafka,
+  opensearch: () => (require("./search/search") as typeof Search).opensearch,
   postgres: () => (require("./postgres/postgres") as typeof Postgres).postgres,
   sqlite: () => (require("./sqlite/sqlite") as typeof Sqlite).sqlite,
   stdin: () => (require("./stdin/stdin") as typeof Stdin).stdin,

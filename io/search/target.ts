@@ -1,0 +1,141 @@
+// One batch into one cluster. There is no transaction: rows are visible as they are written, the last ones with the commit,
+// and a batch that is run again writes the same documents again.
+import { RunError } from "../../schema/errors";
+import { type Row } from "../../schema/table";
+import { type Batch, type OpenTarget, type Output, type WriteResult } from "../connector";
+import { BatchRecord } from "./batches";
+import { sendBulk } from "./bulk";
+import { Cluster } from "./cluster";
+import { documentsOf, type Document } from "./document";
+import { indicesOf } from "./index-names";
+import { checkOutputs, compareIndex, prepareIndex, refresh, type Found } from "./indices";
+import { checkLifecycle } from "./lifecycle";
+import { type SearchSettings } from "./options";
+import { GivenIds } from "./taken-out";
+import { changedOf } from "./unchanged";
+
+/** An output while its batch is open. */
+interface OpenOutput {
+  readonly output: Output;
+  readonly index: string;
+  readonly found: Found;
+  readonly record: BatchRecord;
+  /** Its rows of this batch are there already. */
+  isWritten: boolean;
+  readonly documentOf: (row: Row) => Document;
+  /** Null: nothing is taken out. */
+  readonly given: GivenIds | null;
+  begun: Promise<void> | null;
+  rows: number;
+}
+
+export class SearchTarget implements OpenTarget {
+  private isOpen = true;
+  /** What failed: a batch of which a part is missing must not be committed. */
+  private failure: Error | null = null;
+  private readonly underWay = new Set<Promise<unknown>>();
+
+  private constructor(
+    private readonly cluster: Cluster,
+    private readonly stop: AbortController,
+    private readonly outputs: ReadonlyMap<string, OpenOutput>,
+    private readonly batch: Batch,
+  ) {}
+
+  /** Looks at what is there and changes nothing. */
+  static async open(settings: SearchSettings, outputs: readonly Output[], batch: Batch): Promise<SearchTarget> {
+    checkOutputs(settings, outputs);
+    const indices = indicesOf(settings, outputs);
+    const stop = new AbortController();
+    const cluster = new Cluster(settings, stop.signal);
+    await checkLifecycle(cluster);
+    const opened = new Map<string, OpenOutput>();
+    for (const output of outputs) {
+      const index = indices.get(output.name) ?? "";
+      const record = new BatchRecord(cluster, batch, output.name, index);
+      opened.set(output.name, {
+        output,
+        index,
+        record,
+        found: await compareIndex(cluster, index, output),
+        isWritten: await record.isWritten(),
+        documentOf: documentsOf(output.table, index, settings),
+        given: GivenIds.isNeeded(output.table, batch) ? new GivenIds(output.table, batch) : null,
+        begun: null,
+        rows: 0,
+      });
+    }
+    return new SearchTarget(cluster, stop, opened, batch);
+  }
+
+  async write(name: string, rows: readonly Row[]): Promise<WriteResult> {
+    const open = this.outputs.get(name);
+    if (open === undefined) throw new Error(`output ${name} was not opened`);
+    return this.watched(async () => {
+      if (open.isWritten) return { written: rows.length };
+      // Of two rows with one key the last counts, and the order among requests does not matter any more.
+      const byId = new Map<string, Document>();
+      for (const row of rows) {
+        const document = open.documentOf(row);
+        byId.set(document.id, document);
+        open.given?.add(document.id);
+      }
+      // Looked at before each write: without a transaction an older process is kept out no better.
+      if (open.begun !== null) await open.record.confirm();
+      await this.begin(open);
+      const documents = await changedOf(this.cluster, open.output.table, [...byId.values()]);
+      const rejected = await sendBulk(this.cluster, documents);
+      const written = rows.length - rejected.length;
+      open.rows += written;
+      return rejected.length === 0 ? { written } : { written, rejected };
+    });
+  }
+
+  async commit(): Promise<void> {
+    await this.watched(async () => {
+      for (const open of this.outputs.values()) if (!open.isWritten) await this.finish(open);
+    });
+    this.isOpen = false;
+  }
+
+  async abort(): Promise<void> {
+    this.isOpen = false;
+    this.stop.abort();
+    // A request that is still on its way must not meet those of the next batch.
+    await Promise.allSettled(this.underWay);
+  }
+
+  private async finish(open: OpenOutput): Promise<void> {
+    const { cluster } = this;
+    await this.begin(open);
+    if (open.given !== null) {
+      await refresh(cluster, open.index);
+      await open.given.takeOutOthers(cluster, open.index);
+    }
+    if (cluster.settings.refresh) await refresh(cluster, open.index);
+    await open.record.finish(open.rows);
+  }
+
+  private begin(open: OpenOutput): Promise<void> {
+    const { cluster } = this;
+    return (open.begun ??= (async () => {
+      await open.record.claim();
+      await prepareIndex(cluster, open.index, open.output, open.found);
+    })());
+  }
+
+  private async watched<T>(action: () => Promise<T>): Promise<T> {
+    if (this.failure !== null) throw this.failure;
+    if (!this.isOpen) throw new RunError(`${this.cluster.shown}: the batch is over`);
+    const work = action();
+    this.underWay.add(work);
+    try {
+      return await work;
+    } catch (error) {
+      this.failure ??= error as Error;
+      throw error;
+    } finally {
+      this.underWay.delete(work);
+    }
+  }
+}

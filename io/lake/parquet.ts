@@ -49,14 +49,11 @@ export const openParquet =
   async (path, table) => {
     const compression = await compressionOf(settings.compression);
     const columns = table.columns.map((column) => new ColumnChunk(table, column, compression));
-    try {
-      const handle = await open(path, "wx");
-      const file = new ParquetFile(path, table, settings, columns, compression.codec, handle);
-      await file.begin();
-      return file;
-    } catch (error) {
+    const handle = await open(path, "wx").catch((error: unknown) => {
       throw writeError(error, path);
-    }
+    });
+    const file = new ParquetFile(path, table, settings, columns, compression.codec, handle);
+    return file.begin();
   };
 
 class ParquetFile implements RowFile {
@@ -87,8 +84,14 @@ class ParquetFile implements RowFile {
     this.compare = settings.sorted ? orderByKey(table) : null;
   }
 
-  async begin(): Promise<void> {
-    await this.append(MAGIC);
+  async begin(): Promise<this> {
+    try {
+      await this.append(MAGIC);
+      return this;
+    } catch (error) {
+      await this.abort();
+      throw error;
+    }
   }
 
   async write(rows: readonly Row[]): Promise<void> {

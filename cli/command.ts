@@ -9,6 +9,7 @@ import { nearest } from "../io/address";
 import { inputAddresses, outputAddresses } from "../runners/addresses";
 import { jobsIn, jobStatus, troubleOf } from "../runners/direct/job-status";
 import { JobObserver } from "../runners/direct/job-observer";
+import { deliverWaiting } from "../runners/direct/fallback";
 import { hasState } from "../runners/direct/job-state";
 import { jobSettings, lookForLetters, replay } from "../runners/direct/replay";
 import { runBatch } from "../runners/direct/run-batch";
@@ -21,7 +22,7 @@ import { commandName, generalHelp, switchesOf, table, usages, verbHelp, verbs, t
 import { init } from "./init";
 import { ownPipelines } from "./own-pipelines";
 import { parametersOf, readParameters, type Parameter, type Said } from "./parameters";
-import { harmless, lettersText, print, printReport, Progress, replayedText, statusText } from "./screen";
+import { deliveredText, harmless, lettersText, print, printReport, Progress, replayedText, statusText } from "./screen";
 import { namesIn, sortWords, splitWords, type Word } from "./words";
 
 const DONE = 0;
@@ -216,7 +217,8 @@ async function run(pipeline: Pipeline, said: Said): Promise<number> {
       const { sample: _, ...object } = report;
       process.stdout.write(`${JSON.stringify(object)}\n`);
     }
-    return report.state === "interrupted" ? INTERRUPTED : DONE;
+    if (report.state === "interrupted") return INTERRUPTED;
+    return report.state === "degraded" && options.strict ? FAILED : DONE;
   } catch (error) {
     progress.clear();
     const state = stop.signal.aborted ? "interrupted" : "failed";
@@ -236,6 +238,7 @@ async function run(pipeline: Pipeline, said: Said): Promise<number> {
 async function replayJob(pipeline: Pipeline, said: Said): Promise<number> {
   readDotEnv();
   const chosen = readParameters(ReplayOptions, said, process.env);
+  if (chosen.fallback !== undefined) return deliver(pipeline, said, chosen, chosen.fallback);
   const { reason: reasons, since, "dry-run": isDry, from, to } = chosen;
   const job = chosen.job ?? pipeline.name;
   const known = jobSettings(chosen["state-dir"], job);
@@ -280,6 +283,22 @@ async function replayJob(pipeline: Pipeline, said: Said): Promise<number> {
   }
 }
 
+/** Delivers the rows of a job that wait, to where they were to go or to where --to says, and does nothing else. */
+async function deliver(pipeline: Pipeline, said: Said, chosen: ReplayOptions, fallback: string): Promise<number> {
+  const job = chosen.job ?? pipeline.name;
+  const addresses =
+    chosen.to.length === 0
+      ? null
+      : outputAddresses(pipeline, chosen.to, readParameters(pipeline.params, said, process.env));
+  const { delivered, waiting, failures } = await deliverWaiting({ ...chosen, fallback }, job, addresses);
+  const state = failures.length === 0 ? "done" : "degraded";
+  if (said.has("json"))
+    process.stdout.write(`${JSON.stringify({ pipeline: pipeline.name, job, state, delivered, waiting })}\n`);
+  print(deliveredText(delivered, waiting));
+  for (const failure of failures) print(harmless(messageOf(failure)));
+  return failures.length === 0 ? DONE : FAILED;
+}
+
 const addressesOf = (pipeline: Pipeline, from: readonly string[], params: unknown) =>
   Object.fromEntries(
     Object.entries(inputAddresses(pipeline, from, params)).map(([name, { address }]) => [name, address]),
@@ -292,7 +311,8 @@ const interruptedWords = (said: Said): string =>
 
 /** Flags that say nothing without --streaming, or that contradict each other. */
 function checkTogether(options: RunOptions): void {
-  const { streaming, once, flush, reset, migrate } = options;
+  const { streaming, once, flush, reset, migrate, strict, fallback } = options;
+  if (strict && fallback === undefined) throw new UsageError("--strict goes with --fallback only");
   const alone = Object.entries({ once, flush, migrate }).find(([, isSaid]) => isSaid)?.[0];
   if (!streaming && alone !== undefined) throw new UsageError(`--${alone} goes with --streaming only`);
   if (migrate && reset) throw new UsageError("--migrate keeps what --reset forgets: say one of the two");

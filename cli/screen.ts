@@ -69,7 +69,9 @@ export function printReport(
   const end =
     report.state === "done"
       ? `${paint.green("✓")} ${paint.bold(report.pipeline)} done in`
-      : `${paint.bold(report.pipeline)} stopped after`;
+      : report.state === "degraded"
+        ? `${paint.yellow("!")} ${paint.bold(report.pipeline)} degraded after`
+        : `${paint.bold(report.pipeline)} stopped after`;
   print(`${end} ${time}, ${records(report.recordsPerSecond, "record")}/s`);
   print("");
   const lines: [string, string][] = [["read", records(report.read, "record")]];
@@ -89,6 +91,12 @@ export function printReport(
   }
   for (const [output, rows] of Object.entries(report.written)) {
     print(`  ${"written".padEnd(10)} ${records(rows, "row")} of ${output} to ${harmless(places[output] ?? "")}`);
+  }
+  for (const [output, rows] of Object.entries(report.waiting ?? {})) {
+    const where = harmless(places[output] ?? "");
+    print(
+      `  ${"waiting".padEnd(10)} ${records(rows, "row")} of ${output} for ${where}, which the next run delivers first`,
+    );
   }
   if (report.rejected > 0)
     print(`  ${"rejected".padEnd(10)} ${records(report.rejected, "row")}, which are dead letters now`);
@@ -133,6 +141,8 @@ export function statusText(status: JobStatus): string {
     ["behind", status.lagError === null ? lag.join(", ") || "no source" : `not known: ${harmless(status.lagError)}`],
   ];
   if (status.rejected > 0) lines.push(["rejected", records(status.rejected, "row")]);
+  for (const [output, rows] of Object.entries(status.waiting))
+    lines.push(["waiting", `${records(rows, "row")} of ${output}`]);
   if (status.lost > 0) lines.push(["lost", records(status.lost, "record")]);
   if (status.lastError !== null) lines.push(["last error", harmless(status.lastError)]);
   return [
@@ -163,6 +173,17 @@ export function replayedText({ letters, ok, dead, dropped, by, ...staying }: Rep
       ? "No dead letter was tried again"
       : `${records(letters, "dead letter")} tried again${where}: ${counts.join(", ")}`;
   return [summary, ...stayingLines(staying)].join("\n");
+}
+
+/** What came of rows that waited. */
+export function deliveredText(
+  delivered: Readonly<Record<string, number>>,
+  waiting: Readonly<Record<string, number>>,
+): string {
+  const lines = (rows: Readonly<Record<string, number>>, what: string) =>
+    Object.entries(rows).map(([output, count]) => `${records(count, "row")} of ${output} ${what}`);
+  const all = [...lines(delivered, "delivered"), ...lines(waiting, "go on waiting")];
+  return all.length === 0 ? "No rows wait" : all.join("\n");
 }
 
 const stayingLines = ({ closed, foreign, rows }: Omit<SortedLetters, "chosen">): string[] => [

@@ -22,10 +22,14 @@ export interface Counts {
 export interface Report extends Counts {
   readonly pipeline: string;
   readonly runner: "direct";
-  readonly state: "done" | "interrupted";
+  /** degraded: done, but rows wait for a place that does not answer. */
+  readonly state: "done" | "degraded" | "interrupted";
   readonly seconds: number;
   readonly recordsPerSecond: number;
   readonly job: string;
+  /** With --fallback: rows that waited and were delivered first, and those that wait at the end, by output. */
+  readonly delivered?: Readonly<Record<string, number>>;
+  readonly waiting?: Readonly<Record<string, number>>;
   /** The name of the batch; a job that goes on has many. */
   readonly batch?: string;
   /** The name of its plan, where what was written goes by it. */

@@ -37,6 +37,14 @@ export const RunOptions = z.object({
     .positive()
     .default(1_048_576)
     .describe("a longer record is not parsed, but a dead letter"),
+  fallback: z
+    .string()
+    .optional()
+    .describe(
+      "a directory, such as file:data/fallback, where rows wait whose place does not answer; the next run delivers them first",
+    )
+    .meta({ value: "URI" }),
+  strict: z.boolean().default(false).describe("with --fallback: exit code 1 when rows wait at the end"),
   "batch-time": z.iso
     .datetime()
     .optional()
@@ -153,6 +161,7 @@ export const ReplayOptions = RunOptions.pick({
 }).extend({
   reason: z.array(z.string()).default([]).describe("only letters of this reason").meta({ value: "reason" }),
   since: z.iso.datetime().optional().describe("only letters of records that were written at this time or later"),
+  fallback: RunOptions.shape.fallback.describe("delivers the rows that wait in this directory, and does nothing else"),
   "dry-run": z.boolean().default(false).describe("shows what would be tried again, and changes nothing"),
 });
 export type ReplayOptions = z.infer<typeof ReplayOptions>;

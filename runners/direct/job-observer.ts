@@ -74,6 +74,7 @@ export class JobObserver {
         metrics.set("open_windows", openWindows);
         metrics.set("dead_letters_waiting", lettersWaiting);
         metrics.set("state_bytes", stateBytes);
+        metrics.set("rows_waiting", event.rowsWaiting);
         metrics.set("watermark_seconds", watermark === null ? null : watermark / 1000);
         metrics.set("watermark_delay_seconds", watermark === null ? null : (Date.now() - watermark) / 1000);
         metrics.set("last_commit_timestamp_seconds", Date.now() / 1000);
@@ -87,6 +88,13 @@ export class JobObserver {
         });
         break;
       }
+      case "rows wait":
+        log.event("rows wait", { batch: event.batch, rows: event.rows, error: event.error });
+        break;
+      case "rows delivered":
+        metrics.set("rows_waiting", event.waiting);
+        log.event("rows delivered", { rows: event.rows, waiting: event.waiting });
+        break;
       case "announced":
         log.event("rows announced", { said: event.said, rows: event.rows });
         break;

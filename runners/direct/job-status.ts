@@ -4,6 +4,7 @@ import { type Address } from "../../io/connector";
 import { openDatabase, type Database } from "../../io/sqlite/database";
 import { formatDuration } from "../../schema/duration";
 import { messageOf, UsageError } from "../../schema/errors";
+import { rowsWaiting } from "./fallback";
 import { isInboxFile } from "./inbox";
 import { lookAtSources, nextOf, partId } from "./job-sources";
 import { checkJobName, isRunning, positionsIn, stateFile, type Position } from "./job-state";
@@ -26,6 +27,8 @@ export interface JobStatus {
   readonly deadLetters: number;
   /** Rows that an output refused. */
   readonly rejected: number;
+  /** Rows that wait on this machine, since their place did not answer, by output. */
+  readonly waiting: Readonly<Record<string, number>>;
   readonly lost: number;
   readonly lag: readonly { readonly input: string; readonly source: string; readonly records: number }[];
   /** Why the lag is not known. */
@@ -88,6 +91,7 @@ export async function jobStatus(directory: string, job: string): Promise<JobStat
       read: totals["read"] ?? 0,
       deadLetters: totals["dead"] ?? 0,
       rejected: totals["rejected"] ?? 0,
+      waiting: rowsWaiting(directory, job),
       lost: totals["lost"] ?? 0,
       ...(await lagOf(meta.get("inputs"), job, directory, positions)),
       lastError: meta.get("last error") ?? null,

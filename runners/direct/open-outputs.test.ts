@@ -21,7 +21,7 @@ const run = {
   deadLetterLimit: { share: 0.5, consecutive: 1000, sample: 100 },
 };
 const writing = (more: Partial<Writing> = {}): Writing => ({
-  ...{ run, refused: RefusedRows.of(""), onRows: () => {} },
+  ...{ run, refused: RefusedRows.of(""), onRows: () => {}, fallback: null },
   ...more,
 });
 const nobody = writing();

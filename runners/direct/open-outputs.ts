@@ -20,7 +20,9 @@ import { messageOf, RunError, UnavailableError } from "../../schema/errors";
 import { type Row } from "../../schema/table";
 import { DeadLetterGuard } from "../../transforms/dead-letter";
 import { type Delivered } from "../report";
+import { placeOf, type Fallback } from "./fallback";
 import { letterOf, type RefusedRows } from "./refused-rows";
+import { SpooledTarget } from "./spooled-target";
 
 /** What outputs need to know of the batch beside what targets do. */
 export interface Writing {
@@ -29,6 +31,8 @@ export interface Writing {
   readonly refused: RefusedRows;
   /** Told of rows that were written. */
   readonly onRows: (output: Output, rows: readonly Row[]) => void;
+  /** Where rows go whose place does not answer; null: then the batch fails. */
+  readonly fallback: Fallback | null;
 }
 
 interface OpenOutput {
@@ -44,6 +48,8 @@ export class OpenOutputs implements Delivered {
   readonly written = new Map<string, number>();
   readonly rejected = new Map<string, number>();
   readonly added = new Map<string, number>();
+  /** Why rows of the batch wait, by place. They count as written until the commit, and no longer behind it. */
+  readonly waits: string[] = [];
   /** Whether others may see something of the batch, although it is not committed: it cannot be taken back. */
   mayBeSeen = false;
 
@@ -68,7 +74,7 @@ export class OpenOutputs implements Delivered {
     try {
       for (const group of targetsOf(outputs, addresses)) {
         const sink = sinkOf(group.address);
-        const target = await sink.open(group.address, group.outputs, batch);
+        const target = await openTarget(group, batch, writing, outputs, addresses);
         targets.push(target);
         const isSeenAtOnce = sink.deliveryClass === "append";
         for (const output of group.outputs) {
@@ -98,7 +104,7 @@ export class OpenOutputs implements Delivered {
     else for (let at = 0; at < rows.length; at += 1) open.guard.passed();
     const refused = new Set(rejected.map(({ row }) => row));
     const taken = rejected.length === 0 ? rows : rows.filter((row) => !refused.has(row));
-    this.writing.refused.wrote(open.output, taken);
+    if (!waits(open.target)) this.writing.refused.wrote(open.output, taken);
     this.writing.onRows(open.output, taken);
   }
 
@@ -142,7 +148,9 @@ export class OpenOutputs implements Delivered {
     let committed = 0;
     try {
       for (; committed < this.targets.length; committed += 1) {
-        await this.targets[committed]?.commit();
+        const target = this.targets[committed] as OpenTarget;
+        await target.commit();
+        if (waits(target)) this.noteWaiting(target);
         await onCommitted?.();
       }
     } catch (error) {
@@ -155,6 +163,13 @@ export class OpenOutputs implements Delivered {
     }
   }
 
+  private noteWaiting(target: SpooledTarget): void {
+    if (target.waits !== null) this.waits.push(target.waits);
+    for (const open of this.byOutput.values()) {
+      if (open.target === target) count(this.written, open.output.name, -target.rowsOf(open.output.name));
+    }
+  }
+
   async abort(): Promise<void> {
     live.delete(this.key);
     for (const target of this.targets) await target.abort();
@@ -162,6 +177,25 @@ export class OpenOutputs implements Delivered {
 }
 
 const live = new Map<string, OpenOutputs>();
+
+const waits = (target: OpenTarget): target is SpooledTarget => target instanceof SpooledTarget && target.waits !== null;
+
+/** The target of a place; with --fallback, one that does not fail when the place does not answer. */
+async function openTarget(
+  group: { readonly address: Address; readonly outputs: readonly Output[] },
+  batch: Batch,
+  { fallback, run }: Writing,
+  outputs: readonly Output[],
+  addresses: Readonly<Record<string, Address>>,
+): Promise<OpenTarget> {
+  const open = () => sinkOf(group.address).open(group.address, group.outputs, batch);
+  if (fallback === null) return open();
+  const byOrigin = outputs.find(({ table }) => table.mode === "by-origin");
+  const address = byOrigin === undefined ? undefined : addresses[byOrigin.name];
+  const letters = byOrigin === undefined || address === undefined ? null : { ...byOrigin, address };
+  const spool = await fallback.spool(group.outputs, group.address, batch, { version: run.version, letters });
+  return SpooledTarget.open(spool, fallback.hasWaiting(placeOf(group.address)) ? null : open);
+}
 
 const count = (counts: Map<string, number>, name: string, by: number): void =>
   void counts.set(name, (counts.get(name) ?? 0) + by);
@@ -172,7 +206,7 @@ function targetsOf(outputs: readonly Output[], addresses: Readonly<Record<string
   for (const output of outputs) {
     const address = addresses[output.name];
     if (address === undefined) throw new Error(`The output ${output.name} has no address`);
-    const place = JSON.stringify([address.scheme, sinkOf(address).place(address), address.options]);
+    const place = placeOf(address);
     const group = groups.get(place);
     if (group === undefined) groups.set(place, { address, outputs: [output] });
     else group.outputs.push(output);

@@ -217,6 +217,7 @@ describe("outputs that are open", () => {
     },
     refused: RefusedRows.of(""),
     onRows: () => {},
+    fallback: null,
   };
   const address = () => ({ scheme: "sqlite", path: at("x.db"), options: {} });
   const open = (outputs: readonly Output[]) =>

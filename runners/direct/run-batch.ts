@@ -18,6 +18,7 @@ import { type RunOptions } from "../run-options";
 import { checkAligned, isAll, stretchOf } from "../stretch";
 import { batchContext } from "./batch-context";
 import { buildGraph } from "./build-graph";
+import { openFallback, type Fallback, type RowsOf } from "./fallback";
 import { filePrefixOf, KeptPlan } from "./kept-plan";
 import { OpenOutputs } from "./open-outputs";
 import { type Point } from "./points";
@@ -48,12 +49,40 @@ const laterOf = (a: number | null, b: number | null): number | null =>
 export async function runBatch(request: RunRequest): Promise<Report & { readonly sample: Sample }> {
   const started = performance.now();
   const choice = choiceOf(request);
+  const fallback = await openFallback(request.options, nameOf(request), request.onPoint);
+  try {
+    const delivered = fallback === null ? {} : await deliverFirst(request, fallback);
+    const report = await runPlanned(request, choice, fallback, started);
+    if (fallback === null) return report;
+    const state = fallback.isWaiting ? "degraded" : report.state;
+    return { ...report, state, delivered, waiting: fallback.waiting() };
+  } finally {
+    fallback?.close();
+  }
+}
+
+/** What waited goes before what comes: a place never gets rows of a batch behind those of a later one. */
+async function deliverFirst(request: RunRequest, fallback: Fallback): Promise<RowsOf> {
+  if (!fallback.isWaiting) return {};
+  const { delivered, failures } = await fallback.deliver({ addresses: request.outputs, mayMove: false, epoch: 0 });
+  for (const [output, rows] of Object.entries(delivered))
+    request.tell?.(`Delivered what waited: ${rows} rows of ${output}`);
+  for (const failure of failures) request.tell?.(`Rows go on waiting: ${messageOf(failure)}`);
+  return delivered;
+}
+
+async function runPlanned(
+  request: RunRequest,
+  choice: Choice,
+  fallback: Fallback | null,
+  started: number,
+): Promise<Report & { readonly sample: Sample }> {
   const kept = await keptPlan(request, choice);
   try {
     const plan = kept?.left ?? (await planOf(request, choice));
     if (kept?.left === null) await kept.keep(plan);
     await request.onPoint?.("planned");
-    return await runPlan(request, choice, plan, kept, started);
+    return await runPlan(request, choice, plan, kept, fallback, started);
   } finally {
     kept?.close();
   }
@@ -93,6 +122,7 @@ async function runPlan(
   choice: Choice,
   plan: Plan,
   kept: KeptPlan | null,
+  fallback: Fallback | null,
   started: number,
 ): Promise<Report & { readonly sample: Sample }> {
   const { pipeline, params } = request;
@@ -113,7 +143,7 @@ async function runPlan(
   };
   const context = { ...contextOf(request, plan.batch, plan.batchTime), covers };
   const onRows = ({ name, table }: Output, rows: readonly Row[]) => tasting.taste(name, table, rows);
-  const writing = { run: context, refused, onRows };
+  const writing = { run: context, refused, onRows, fallback };
   const opened = await OpenOutputs.open(outputs, request.outputs, batch, writing).catch((error: unknown) => {
     if (kept?.left === null) kept.forget();
     throw error;
@@ -140,6 +170,7 @@ async function runPlan(
       runner: "direct",
       state: "done",
       ...counts,
+      written: Object.fromEntries(opened.written),
       ...(isAll(choice.stretch) ? {} : { outside: counters["outside"] ?? 0 }),
       ...notWhole(aggregatesOf(context).length > 0, covers, counters["not whole"] ?? 0, named),
       seconds: Math.round(seconds * 1000) / 1000,

@@ -15,6 +15,7 @@ import { type RunOptions } from "../run-options";
 import { batchContext } from "./batch-context";
 import { buildGraph } from "./build-graph";
 import { checkGraph } from "./check-graph";
+import { openFallback, type Fallback, type RowsOf } from "./fallback";
 import { type FlowEvent } from "./flowing-input";
 import { JobMemory } from "./job-memory";
 import {
@@ -81,8 +82,13 @@ export type JobEvent =
       readonly watermark: number | null;
       readonly openWindows: number;
       readonly lettersWaiting: number;
+      /** Null without --fallback. */
+      readonly rowsWaiting: number | null;
       readonly stateBytes: number;
     }
+  /** Rows of the batch wait, and so do those of batches to come, until the place answers. */
+  | { readonly kind: "rows wait"; readonly batch: number; readonly rows: number; readonly error: string }
+  | { readonly kind: "rows delivered"; readonly rows: number; readonly waiting: number }
   | { readonly kind: "announced"; readonly said: string; readonly rows: number }
   | {
       readonly kind: "retrying";
@@ -140,6 +146,7 @@ const LETTERS_OF_A_BATCH = 2_000;
 /** How long a batch that is under way may still take when the job is told to end; then it is left to the next start. */
 const LAST_BATCH_PATIENCE = 6_000;
 const LONGEST_PAUSE = 30_000;
+const FIRST_DELIVERY_PAUSE = 1_000;
 
 export async function runContinuous(request: JobRequest): Promise<Report & { readonly sample: Sample }> {
   const job = nameOf(request);
@@ -165,16 +172,19 @@ async function withJob<T>(request: JobRequest, body: (job: Job) => Promise<T>): 
   const open = request.openState ?? ((where, name) => JobState.open(where, name));
   const state = await open(request.options["state-dir"], job);
   let sources: JobSources | undefined;
+  let fallback: Fallback | null = null;
   try {
+    fallback = await openFallback(request.options, job, request.onPoint);
     const shape = checkShape(request, state, job);
     const inboxes = inboxSettings(request);
     sources = await patiently(request, state, "source", () => JobSources.open(request.inputs, job, inboxes));
-    return await body(new Job(request, job, state, sources, shape));
+    return await body(new Job(request, job, state, sources, shape, fallback));
   } catch (error) {
     if (request.signal?.aborted !== true) noteError(state, error);
     throw error;
   } finally {
     await sources?.close();
+    fallback?.close();
     state.close();
   }
 }
@@ -328,6 +338,9 @@ class Job {
   private isCommitting = false;
   private batches = 0;
   private lastPlanned = 0;
+  private nextDelivery = 0;
+  private deliveryPause = FIRST_DELIVERY_PAUSE;
+  private readonly delivered: Record<string, number> = {};
   private readonly wants: Record<string, "update" | "final">;
   private readonly outputs: Output[];
   /** Aborted when a batch that is under way takes too long after the job was told to end. */
@@ -339,6 +352,7 @@ class Job {
     private readonly state: JobState,
     private readonly sources: JobSources,
     private readonly shape: Shape,
+    private readonly fallback: Fallback | null,
   ) {
     const { pipeline, options } = request;
     this.outputs = Object.entries(pipeline.outputs).map(([output, { table }]) => ({ name: output, table }));
@@ -478,6 +492,7 @@ class Job {
     const { request, state } = this;
     const { once, flush } = request.options;
     await this.checkStart();
+    await this.deliverWaiting();
     const pending = state.pending();
     if (pending !== null) await this.runPlan(await this.amended(pending));
     // That was the end of the job, but for the crash before it.
@@ -487,6 +502,7 @@ class Job {
     const ends = once || flush ? new Map((await this.look()).map((part) => [partId(part), part.end])) : null;
     while (request.signal?.aborted !== true) {
       await this.answerRequests();
+      if (performance.now() >= this.nextDelivery) await this.deliverWaiting();
       // Asked before looking: what flows in after that is seen by the next look.
       const isLastLook = ends === null ? this.sources.isOver : this.sources.areFlowsOver;
       const outlook = await this.outlook();
@@ -521,6 +537,23 @@ class Job {
       await this.runPlan(await this.plan("read", planned, outlook));
     }
     if (flush && request.signal?.aborted !== true) await this.runPlan(await this.plan("flush", []));
+  }
+
+  /** Gives places that did not answer what waits for them, in order; tried again with growing pauses. */
+  private async deliverWaiting(): Promise<void> {
+    const { fallback, request, state } = this;
+    if (fallback === null || !fallback.isWaiting) return;
+    const { delivered, failures } = await fallback.deliver({
+      addresses: request.outputs,
+      mayMove: false,
+      epoch: state.epoch,
+    });
+    const rows = sumOf(delivered);
+    for (const [output, more] of Object.entries(delivered))
+      this.delivered[output] = (this.delivered[output] ?? 0) + more;
+    if (rows > 0) request.onEvent?.({ kind: "rows delivered", rows, waiting: sumOf(fallback.waiting()) });
+    this.deliveryPause = failures.length === 0 ? FIRST_DELIVERY_PAUSE : Math.min(2 * this.deliveryPause, LONGEST_PAUSE);
+    this.nextDelivery = performance.now() + this.deliveryPause;
   }
 
   private inInboxes(lag: readonly { input: string; records: number }[]): number | null {
@@ -564,7 +597,7 @@ class Job {
       this.outputs,
       request.outputs,
       { ...batch, ranges: [], replays: [] },
-      { run: contextOf(request, name, id, 0), refused: RefusedRows.of(""), onRows: () => {} },
+      { run: contextOf(request, name, id, 0), refused: RefusedRows.of(""), onRows: () => {}, fallback: this.fallback },
     );
     await opened.abort();
   }
@@ -774,7 +807,9 @@ class Job {
       const last = rows[rows.length - 1];
       if (last !== undefined) lastRows.set(name, last);
     };
-    const opened = await OpenOutputs.open(this.outputs, request.outputs, batch, { run: context, refused, onRows });
+    const opened = await OpenOutputs.open(this.outputs, request.outputs, batch, {
+      ...{ run: context, refused, onRows, fallback: this.fallback },
+    });
     const stopWatching = watchReading(id, {
       signal: this.atOnce.signal,
       onRecords: (source, records) => memory.sawRecords(source, records),
@@ -813,7 +848,8 @@ class Job {
       const partial = memory.partialWindows();
       if (plan.kind === "migrate") memory.forget();
       else memory.settle();
-      this.note(plan, counts, seconds);
+      this.note(plan, { ...counts, written: Object.fromEntries(opened.written) }, seconds);
+      this.tellWaiting(plan, opened);
       if (partial.length > 0) request.onEvent?.({ kind: "partial", windows: partial });
       this.announce(lastRows, counts);
     } catch (error) {
@@ -824,6 +860,12 @@ class Job {
       stopWatching();
     }
     await request.onPoint?.("committed");
+  }
+
+  private tellWaiting({ batch }: StoredPlan, { waits }: OpenOutputs): void {
+    const [error] = waits;
+    if (error === undefined || this.fallback === null) return;
+    this.request.onEvent?.({ kind: "rows wait", batch, rows: sumOf(this.fallback.waiting()), error });
   }
 
   private announce(lastRows: ReadonlyMap<string, Row>, { written }: Counts): void {
@@ -874,6 +916,7 @@ class Job {
       watermark,
       openWindows,
       lettersWaiting,
+      rowsWaiting: this.fallback === null ? null : sumOf(this.fallback.waiting()),
       stateBytes: this.state.bytes(),
     });
   }
@@ -883,7 +926,8 @@ class Job {
     return {
       pipeline: this.request.pipeline.name,
       runner: "direct",
-      state: this.request.signal?.aborted === true ? "interrupted" : "done",
+      state:
+        this.request.signal?.aborted === true ? "interrupted" : this.fallback?.isWaiting === true ? "degraded" : "done",
       read: of("read"),
       ok: of("ok"),
       dead: of("dead"),
@@ -898,6 +942,7 @@ class Job {
       batches: this.batches,
       lost: of("lost"),
       openWindows: this.state.openWindows(),
+      ...(this.fallback === null ? {} : { delivered: this.delivered, waiting: this.fallback.waiting() }),
       sample: this.tasting.sample(),
     };
   }
@@ -914,6 +959,8 @@ function startOf({ "start-at": startAt, since }: RunOptions): StartAt {
 }
 
 const reachedAt = ({ next, watermark }: Position): Reached => ({ next, watermark });
+
+const sumOf = (rows: RowsOf): number => Object.values(rows).reduce((sum, count) => sum + count, 0);
 
 const lostIn = (found: readonly Gap[]): number => found.reduce((sum, { lost }) => sum + lost, 0);
 

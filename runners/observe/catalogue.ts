@@ -83,6 +83,11 @@ export const METRICS = {
     help: "What happened to a source that gives each record once: requests and connections made again, records filled in, lost, garbled, or left there",
   },
   dead_letters_waiting: { kind: "gauge", labels: {}, help: "Dead letters that were not replayed yet" },
+  rows_waiting: {
+    kind: "gauge",
+    labels: {},
+    help: "Rows that wait on this machine (--fallback), since their place does not answer; absent without --fallback",
+  },
   inbox_records: { kind: "gauge", labels: {}, help: "Records in the inbox that no committed batch has read yet" },
   build_info: {
     kind: "gauge",

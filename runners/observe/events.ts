@@ -73,6 +73,18 @@ export const EVENTS = {
       watermark: "time?",
     },
   },
+  "rows wait": {
+    level: "warn",
+    people: "all",
+    help: "A place does not answer: the batch's rows for it wait on this machine (--fallback), and so do those of later batches",
+    fields: { batch: "number", rows: "count", error: "error" },
+  },
+  "rows delivered": {
+    level: "info",
+    people: "all",
+    help: "Rows that waited are where they belong, each as the batch that it was",
+    fields: { rows: "count", waiting: "count?" },
+  },
   "rows announced": {
     level: "info",
     people: "summed",

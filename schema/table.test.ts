@@ -59,6 +59,29 @@ describe("the table of a model", () => {
     expect(table.columns[7]?.type).toEqual({ kind: "decimal", precision: 20, scale: 4 });
   });
 
+  it("knows what a list of plain values is a list of", () => {
+    const model = z.object({
+      texts: z.array(z.string()),
+      numbers: z.array(z.int()).nullable(),
+      prices: z.array(decimal(20, 4)),
+      days: z.array(date()),
+      maybe: z.array(z.string().nullable()),
+      times: z.array(timestamp()),
+      lists: z.array(z.array(z.string())),
+      objects: z.array(z.object({ a: z.string() })),
+    });
+    expect(tableOf("t", model, { key: [] }).columns.map(({ type }) => type)).toEqual([
+      { kind: "json", of: { kind: "text" } },
+      { kind: "json", of: { kind: "integer" } },
+      { kind: "json", of: { kind: "decimal", precision: 20, scale: 4 } },
+      { kind: "json", of: { kind: "date" } },
+      { kind: "json" },
+      { kind: "json" },
+      { kind: "json" },
+      { kind: "json" },
+    ]);
+  });
+
   it("refuses a key that is no column, and a field that has no column type", () => {
     expect(() => tableOf("t", z.object({ a: z.string() }), { key: ["b"] })).toThrow(
       "Table t has the key b, but no such column: a",

@@ -12,7 +12,11 @@ export type ColumnType =
   | { readonly kind: "timestamp" }
   | { readonly kind: "date" }
   | { readonly kind: "bytes" }
-  | { readonly kind: "json" };
+  /** `of`: each value is a list of these. A store that has lists may keep it as one, for any other it is JSON. */
+  | { readonly kind: "json"; readonly of?: ItemType };
+
+/** What a list is a list of: values that are in JSON what they are in a row. */
+export type ItemType = Extract<ColumnType, { kind: "text" | "integer" | "double" | "boolean" | "decimal" | "date" }>;
 
 export interface Column {
   readonly name: string;
@@ -153,13 +157,25 @@ function plainType(name: string, type: z.ZodType): ColumnType {
       return { kind: (type as z.ZodNumber).format?.includes("int") ? "integer" : "double" };
     case "boolean":
       return { kind: "boolean" };
+    case "array": {
+      const of = itemType((type as z.ZodArray<z.ZodType>).element);
+      return of === null ? { kind: "json" } : { kind: "json", of };
+    }
     case "object":
-    case "array":
     case "record":
       return { kind: "json" };
     default:
       throw new Error(`Column ${name}: a ${type.def.type} has no column type; say it with .meta({ column: … })`);
   }
+}
+
+/** Null when the items are no plain values: they may be null, or have values of their own. */
+function itemType(type: z.ZodType): ItemType | null {
+  const kind = type.def.type as string;
+  const known =
+    metaOf(type).column ?? (["string", "number", "boolean"].includes(kind) ? plainType("item", type) : null);
+  if (known === null || known.kind === "json" || known.kind === "bytes" || known.kind === "timestamp") return null;
+  return known;
 }
 
 function metaOf(type: z.ZodType): { column?: ColumnType; description?: string } {

@@ -40,6 +40,7 @@ const KINDS: Readonly<Record<string, ColumnType>> = {
   day: { kind: "date" },
   raw: { kind: "bytes" },
   doc: { kind: "json" },
+  list: { kind: "json", of: { kind: "text" } },
 };
 
 const columns = Object.entries(KINDS).map(([name, type]) => ({ name, type, nullable: true, description: "" }));
@@ -63,6 +64,7 @@ const anyRow = fc.record({
   day: orNull(times.map((time) => new Date(time - (((time % DAY) + DAY) % DAY)).toISOString().slice(0, 10))),
   raw: orNull(fc.uint8Array()),
   doc: orNull(fc.jsonValue()),
+  list: orNull(fc.array(fc.string({ unit: "grapheme" }), { maxLength: 3 })),
 });
 
 /** The rows of a sample, and what of them is to be read: decimals by their units, times in microseconds. */
@@ -137,6 +139,7 @@ print(json.dumps({
     day: "date32[day]",
     raw: "binary",
     doc: "extension<arrow.json>",
+    list: "list<element: string not null>",
   });
   expect(read.groups).toEqual([1100, 1100, 800]);
   expect(read.rows).toEqual(expected);

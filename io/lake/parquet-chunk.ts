@@ -1,11 +1,11 @@
 // One column in one row group: which of its rows have a value, the values, and the pages that both are written in.
 import { RunError } from "../../schema/errors";
-import { type Column, type Row, type Table } from "../../schema/table";
+import { type Column, type ItemType, type Row, type Table } from "../../schema/table";
 import { cellOf } from "../cell";
 import { Bytes, Numbers } from "./parquet-bytes";
 import { type Bounds, type Leaf } from "./parquet-leaf";
-import { writeRuns } from "./parquet-runs";
-import { formOf, type ValueForm } from "./parquet-schema";
+import { bitsOf, writeRuns } from "./parquet-runs";
+import { formOf, itemOf, type ValueForm } from "./parquet-schema";
 import { writeStruct, type ThriftStruct } from "./parquet-thrift";
 
 /** Of a page before it is compressed, about. */
@@ -23,7 +23,7 @@ export interface Compression {
 
 /** What a file's end says of a column in a row group. */
 export interface WrittenChunk {
-  readonly name: string;
+  readonly path: readonly string[];
   readonly physical: number;
   readonly values: number;
   readonly nulls: number;
@@ -38,9 +38,18 @@ export interface WrittenChunk {
 
 export class ColumnChunk {
   readonly form: ValueForm;
+  /** Of the values in the schema: the column's name, and what is below it in that of a list. */
+  readonly path: readonly [string, ...string[]];
   private readonly leaf: Leaf;
-  /** For each row 1 or, where there is nothing, 0; empty when the column always has a value. */
+  private readonly item: ItemType | null;
+  /**
+   * How much there is of each value, empty where there is always all of it. Of a column that may be null 0 for null; of a
+   * list, which has an entry for each item or one alone, 0 for null, then one for no items, then one for an item.
+   */
   private readonly levels = new Numbers();
+  private readonly fullLevel: number;
+  /** Of each entry of a list 0 when a row begins with it, else 1. */
+  private readonly repeats = new Numbers();
   private readonly page = new Bytes();
 
   constructor(
@@ -50,11 +59,14 @@ export class ColumnChunk {
   ) {
     this.form = formOf(table, column);
     this.leaf = this.form.leaf();
+    this.item = itemOf(column.type);
+    this.path = this.item === null ? [column.name] : [column.name, "list", "element"];
+    this.fullLevel = (column.nullable ? 1 : 0) + (this.item === null ? 0 : 1);
   }
 
   /** How much memory its rows take. */
   get size(): number {
-    return this.leaf.size + this.levels.length * 4;
+    return this.leaf.size + (this.levels.length + this.repeats.length) * 4;
   }
 
   add(rows: readonly Row[], from: number, to: number): void {
@@ -67,17 +79,37 @@ export class ColumnChunk {
       if (value === null || value === undefined) {
         if (!nullable) this.refuse(row);
         levels.push(0);
-        continue;
+        if (this.item !== null) this.repeats.push(0);
+      } else if (this.item !== null) this.addList(row, value);
+      else {
+        if (!leaf.add(isJson ? cellOf(this.table, column, row) : value)) this.refuse(row);
+        if (nullable) levels.push(1);
       }
-      if (!leaf.add(isJson ? cellOf(this.table, column, row) : value)) this.refuse(row);
-      if (nullable) levels.push(1);
     }
+  }
+
+  private addList(row: Row, value: unknown): void {
+    const { leaf, levels, repeats, fullLevel } = this;
+    if (!Array.isArray(value)) this.refuse(row);
+    const items = value as readonly unknown[];
+    for (let at = 0; at < items.length; at += 1) {
+      if (!leaf.add(items[at])) this.refuse(row);
+      levels.push(fullLevel);
+      repeats.push(at === 0 ? 0 : 1);
+    }
+    if (items.length > 0) return;
+    levels.push(fullLevel - 1);
+    repeats.push(0);
   }
 
   private refuse(row: Row): never {
     const { table, column } = this;
     const cell = cellOf(table, column, row);
     const { type } = column;
+    if (this.item !== null)
+      throw new RunError(
+        `Column ${column.name} of ${table.name} takes a list of ${namesOf(this.item)}, but a row has ${shortened(String(cell))}`,
+      );
     switch (type.kind) {
       case "decimal":
         throw new RunError(
@@ -120,7 +152,7 @@ export class ColumnChunk {
       );
     }
     const dataAt = at + bytes;
-    const values = this.column.nullable ? this.levels.length : leaf.count;
+    const values = this.fullLevel > 0 ? this.levels.length : leaf.count;
     let dataPages = 0;
     for (let from = 0; from < values; dataPages += 1) {
       const to = this.writeValues(from, values);
@@ -137,7 +169,7 @@ export class ColumnChunk {
       from = to;
     }
     const written: WrittenChunk = {
-      name: this.column.name,
+      path: this.path,
       physical: this.form.physical,
       values,
       nulls: values - leaf.count,
@@ -150,30 +182,58 @@ export class ColumnChunk {
     };
     leaf.clear();
     this.levels.length = 0;
+    this.repeats.length = 0;
     return written;
   }
 
-  /** Fills a page from a row on, and says before which row it ends. */
+  /** Fills a page from an entry on, and says before which one it ends: always one that a row begins with. */
   private writeValues(from: number, end: number): number {
-    const { leaf, levels, page } = this;
+    const { leaf, levels, repeats, page, fullLevel } = this;
     const fitting = leaf.fitting(PAGE_BYTES);
-    if (!this.column.nullable) {
+    if (fullLevel === 0) {
       leaf.write(page, fitting);
       return from + fitting;
     }
     let to = from;
     let values = 0;
     for (; to < end; to += 1) {
-      if (levels.array[to] === 1) {
-        if (values === fitting) break;
-        values += 1;
-      }
+      if (levels.array[to] !== fullLevel) continue;
+      if (values >= fitting && (this.item === null || repeats.array[to] === 0)) break;
+      values += 1;
     }
-    // How long the levels are stands before them.
-    page.length = 4;
-    writeRuns(page, levels.array, from, to, 1);
-    page.view.setUint32(0, page.length - 4, true);
+    if (this.item !== null) this.writeLevels(repeats, from, to, 1);
+    this.writeLevels(levels, from, to, bitsOf(fullLevel));
     leaf.write(page, values);
     return to;
   }
+
+  /** How many bytes they take stands before them. */
+  private writeLevels({ array }: Numbers, from: number, to: number, width: number): void {
+    const { page } = this;
+    page.room(4);
+    const at = page.length;
+    page.length += 4;
+    writeRuns(page, array, from, to, width);
+    page.view.setUint32(at, page.length - at - 4, true);
+  }
 }
+
+/** In messages. */
+function namesOf(item: ItemType): string {
+  switch (item.kind) {
+    case "text":
+      return "texts";
+    case "integer":
+      return "whole numbers";
+    case "double":
+      return "finite numbers";
+    case "boolean":
+      return "true and false";
+    case "date":
+      return "days such as 2026-01-31";
+    case "decimal":
+      return `decimals with ${item.precision - item.scale} digits before and ${item.scale} after the point`;
+  }
+}
+
+const shortened = (text: string): string => (text.length > 60 ? `${text.slice(0, 60)}…` : text);

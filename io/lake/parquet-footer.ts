@@ -2,6 +2,7 @@
 import { type Table } from "../../schema/table";
 import { Bytes } from "./parquet-bytes";
 import { Encoding, Page, type ColumnChunk, type WrittenChunk } from "./parquet-chunk";
+import { LogicalMeaning, Meaning } from "./parquet-schema";
 import { writeStruct, type ThriftStruct } from "./parquet-thrift";
 
 export const MAGIC = Buffer.from("PAR1");
@@ -12,7 +13,7 @@ export const MAGIC = Buffer.from("PAR1");
  */
 const CREATED_BY = "beamline version 1";
 
-const Repetition = { required: 0, optional: 1 } as const;
+const Repetition = { required: 0, optional: 1, repeated: 2 } as const;
 
 export interface WrittenGroup {
   readonly rows: number;
@@ -46,10 +47,7 @@ function writeFile(file: ThriftStruct, footer: Footer): void {
   const rows = groups.reduce((sum, group) => sum + group.rows, 0);
   file
     .i32(1, 1)
-    .structs(2, [null, ...columns], (element, column) => {
-      if (column === null) element.binary(4, "schema").i32(5, columns.length);
-      else writeColumn(element, column);
-    })
+    .structs(2, [root(columns.length), ...columns.flatMap(elementsOf)], (element, write) => write(element))
     .i64(3, rows)
     .structs(4, groups, (struct, group) => writeGroup(struct, group, footer))
     .structs(5, [{ key: "beamline.table", value: table.name }], (struct, { key, value }) =>
@@ -60,11 +58,38 @@ function writeFile(file: ThriftStruct, footer: Footer): void {
     .structs(7, columns, (order) => order.struct(1, () => undefined));
 }
 
-function writeColumn(element: ThriftStruct, { column, form }: ColumnChunk): void {
-  element.i32(1, form.physical);
-  if (form.length !== undefined) element.i32(2, form.length);
-  element.i32(3, column.nullable ? Repetition.optional : Repetition.required).binary(4, column.name);
-  form.explain?.(element);
+/** What writes an element of the schema: a column, or a group of the number of elements that follow it. */
+type WriteElement = (element: ThriftStruct) => void;
+
+const root =
+  (columns: number): WriteElement =>
+  (element) =>
+    element.binary(4, "schema").i32(5, columns);
+
+/** A list is a group that may be null, in which a group that repeats has the items; these are never null. */
+function elementsOf({ column, form, path }: ColumnChunk): WriteElement[] {
+  const whole = column.nullable ? Repetition.optional : Repetition.required;
+  const values =
+    (name: string, repetition: number): WriteElement =>
+    (element) => {
+      element.i32(1, form.physical);
+      if (form.length !== undefined) element.i32(2, form.length);
+      element.i32(3, repetition).binary(4, name);
+      form.explain?.(element);
+    };
+  const [name, repeated, item] = path;
+  if (repeated === undefined || item === undefined) return [values(name, whole)];
+  return [
+    (element) =>
+      element
+        .i32(3, whole)
+        .binary(4, name)
+        .i32(5, 1)
+        .i32(6, Meaning.list)
+        .struct(10, (logical) => logical.struct(LogicalMeaning.list, () => undefined)),
+    (element) => element.i32(3, Repetition.repeated).binary(4, repeated).i32(5, 1),
+    values(item, Repetition.required),
+  ];
 }
 
 function writeGroup(struct: ThriftStruct, { rows, at, chunks }: WrittenGroup, footer: Footer): void {
@@ -95,7 +120,7 @@ function writeChunk(details: ThriftStruct, chunk: WrittenChunk, codec: number): 
   details
     .i32(1, chunk.physical)
     .i32s(2, dictionaryAt === null ? [Encoding.plain, Encoding.runs] : [Encoding.plain, Encoding.runs, encoding])
-    .texts(3, [chunk.name])
+    .texts(3, chunk.path)
     .i32(4, codec)
     .i64(5, chunk.values)
     .i64(6, chunk.uncompressedBytes)

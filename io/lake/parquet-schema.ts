@@ -5,7 +5,7 @@
 // has the fewest bytes that hold its precision, as Spark and Iceberg write and read it. What a column means is said twice,
 // in the words of Parquet 1 and of Parquet 2, since there are readers of each.
 import { UsageError } from "../../schema/errors";
-import { type Column, type ColumnType, type Table } from "../../schema/table";
+import { type Column, type ColumnType, type ItemType, type Table } from "../../schema/table";
 import {
   BooleanLeaf,
   BytesLeaf,
@@ -22,8 +22,8 @@ import { type ThriftStruct } from "./parquet-thrift";
 
 /** The numbers that the format has for its types. */
 export const Physical = { boolean: 0, int32: 1, int64: 2, double: 5, bytes: 6, fixedBytes: 7 } as const;
-const Meaning = { text: 0, decimal: 5, date: 6, microseconds: 10, json: 19 } as const;
-const LogicalMeaning = { text: 1, decimal: 5, date: 6, timestamp: 8, json: 12 } as const;
+export const Meaning = { text: 0, list: 3, decimal: 5, date: 6, microseconds: 10, json: 19 } as const;
+export const LogicalMeaning = { text: 1, list: 3, decimal: 5, date: 6, timestamp: 8, json: 12 } as const;
 
 /** The most digits that Parquet's readers take. */
 const MOST_DIGITS = 38;
@@ -38,13 +38,17 @@ export interface ValueForm {
 }
 
 /** How values of a column are written; a UsageError where Parquet has no way. */
-export function formOf(table: Table, { name, type }: Column): ValueForm {
+export function formOf(table: Table, { name, type: columnType }: Column): ValueForm {
+  const type = itemOf(columnType) ?? columnType;
   if (type.kind === "decimal" && type.precision > MOST_DIGITS)
     throw new UsageError(
       `Column ${name} of ${table.name} has ${type.precision} digits: a decimal in Parquet has ${MOST_DIGITS} at most`,
     );
   return valueForm(type);
 }
+
+/** What a column is a list of; null when its values are no lists. */
+export const itemOf = (type: ColumnType): ItemType | null => (type.kind === "json" ? (type.of ?? null) : null);
 
 function valueForm(type: ColumnType): ValueForm {
   switch (type.kind) {

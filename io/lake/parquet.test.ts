@@ -42,6 +42,9 @@ const tableWith = (columns: readonly Column[], key: readonly string[] = []): Tab
   mode: "upsert",
 });
 
+/** Of a test that makes many files, on a machine that has much else to do. */
+jest.setTimeout(60_000);
+
 const settings: ParquetSettings = { compression: "zstd", sorted: false };
 
 let files = 0;
@@ -282,6 +285,84 @@ test("columns in many pages, with and without a dictionary", async () => {
   expect(read).toEqual([{ digest }]);
 });
 
+const LISTS = {
+  texts: { kind: "json", of: { kind: "text" } },
+  numbers: { kind: "json", of: { kind: "integer" } },
+  doubles: { kind: "json", of: { kind: "double" } },
+  flags: { kind: "json", of: { kind: "boolean" } },
+  prices: { kind: "json", of: { kind: "decimal", precision: 38, scale: 2 } },
+  days: { kind: "json", of: { kind: "date" } },
+} as const satisfies Record<string, ColumnType>;
+
+const listColumns = Object.entries(LISTS).map(([name, type]) => column(name, type));
+const sureList = column("sure", LISTS.numbers, false);
+
+test("a list of plain values is a list", async () => {
+  const { path: file } = await written(tableWith([...listColumns, sureList]), [[]]);
+  const described = await asked(`DESCRIBE FROM '${file}'`);
+  expect(described.map((one) => [one["column_name"], one["column_type"]])).toEqual([
+    ["texts", "VARCHAR[]"],
+    ["numbers", "BIGINT[]"],
+    ["doubles", "DOUBLE[]"],
+    ["flags", "BOOLEAN[]"],
+    ["prices", "DECIMAL(38,2)[]"],
+    ["days", "DATE[]"],
+    ["sure", "BIGINT[]"],
+  ]);
+});
+
+test("lists are read as they were written, empty ones and none too", async () => {
+  const list = <T>(items: fc.Arbitrary<T>) => orNull(fc.array(items, { maxLength: 5 }));
+  const anyLists = fc.record({
+    texts: list(fc.string({ unit: "grapheme" })),
+    numbers: list(fc.maxSafeInteger()),
+    doubles: list(fc.double({ noNaN: true, noDefaultInfinity: true })),
+    flags: list(fc.boolean()),
+    prices: list(digits(38, 2)),
+    days: list(fc.constantFrom("0001-01-01", "1969-12-31", "9999-12-31")),
+    sure: fc.array(fc.integer()),
+  });
+  await fc.assert(
+    fc.asyncProperty(fc.array(anyLists, { minLength: 1, maxLength: 40 }), async (rows) => {
+      const { path: file } = await written(tableWith([...listColumns, sureList]), [rows], { groupRows: 30 });
+      const read = await asked(
+        `SELECT * REPLACE (list_transform(prices, lambda p: replace(p::VARCHAR, '.', '')) AS prices) FROM '${file}'`,
+      );
+      const plain = read.map((row) => ({
+        ...row,
+        prices: (row["prices"] as string[] | null)?.map(asWhole) ?? null,
+        numbers: (row["numbers"] as string[] | null)?.map(Number) ?? null,
+        sure: (row["sure"] as string[]).map(Number),
+      }));
+      const units = (price: string) => {
+        const [whole = "", cents = ""] = price.split(".");
+        return String(BigInt(whole + cents.padEnd(2, "0")));
+      };
+      expect(plain).toEqual(rows.map((row) => ({ ...row, prices: row.prices?.map(units) ?? null })));
+    }),
+    { numRuns: 40 },
+  );
+});
+
+test("lists in many pages", async () => {
+  const table = tableWith([column("n", { kind: "integer" }), column("texts", LISTS.texts)]);
+  // The second one alone is larger than a page.
+  const lengths = [3, 40_000, 0, 5, 20_000, 20_000, 1];
+  const rows = lengths.map((length, n) => ({
+    n,
+    texts: Array.from({ length }, (_, at) => `${n} ${at} and what makes it longer than it was`),
+  }));
+  const { path: file } = await written(table, [[...rows, { n: 7, texts: null }, ...rows]]);
+  const lists = await asked(
+    `SELECT len(texts)::INT AS length, md5(array_to_string(texts, ',')) AS digest FROM '${file}'`,
+  );
+  const expected = rows.map(({ texts }) => ({
+    length: texts.length,
+    digest: createHash("md5").update(texts.join()).digest("hex"),
+  }));
+  expect(lists).toEqual([...expected, { length: null, digest: null }, ...expected]);
+});
+
 test("the least and the greatest value of each column are known from the file's end", async () => {
   const rows: Row[] = [
     {
@@ -346,6 +427,14 @@ test("the least and the greatest value of each column are known from the file's 
       `SELECT count(*)::INT AS n FROM '${file}' WHERE "text" = '😀' AND "large" > 3 AND "time" > '1970-01-01'`,
     ),
   ).toEqual([{ n: 1 }]);
+});
+
+test("half a character is U+FFFD in them, as in the values", async () => {
+  const table = tableWith([column("text", { kind: "text" })]);
+  const { path: file } = await written(table, [[{ text: "\ud83d" }, { text: "\uffff" }]]);
+  expect(await asked(`SELECT stats_min_value AS min, stats_max_value AS max FROM parquet_metadata('${file}')`)).toEqual(
+    [{ min: "\ufffd", max: "\uffff" }],
+  );
 });
 
 test("rows of a group are in the order of the key when that is asked for", async () => {
@@ -436,6 +525,20 @@ describe("what does not fit is refused in a sentence", () => {
     const error = await written(everything, [[{ [name]: value }]]).catch((failure: unknown) => failure);
     expect(error).toBeInstanceOf(RunError);
     expect((error as Error).message).toBe(message);
+  });
+
+  test.each<[keyof typeof LISTS, unknown, string]>([
+    ["texts", "a", 'Column texts of t takes a list of texts, but a row has "a"'],
+    ["texts", ["a", null], 'Column texts of t takes a list of texts, but a row has ["a",null]'],
+    ["numbers", [1.5], "Column numbers of t takes a list of whole numbers, but a row has [1.5]"],
+    ["doubles", [1, NaN], "Column doubles of t takes a list of finite numbers, but a row has [1,null]"],
+    [
+      "prices",
+      ["1.125"],
+      'Column prices of t takes a list of decimals with 36 digits before and 2 after the point, but a row has ["1.125"]',
+    ],
+  ])("in a list: %s: %p", async (name, value, message) => {
+    await expect(written(tableWith(listColumns), [[{ [name]: value }]])).rejects.toThrow(message);
   });
 
   test("nothing, in a column that always has a value", async () => {

@@ -169,7 +169,7 @@ function notFound({ message }: BigQueryFailure, settings: BigQuerySettings, show
     return new UsageError(
       `${shown} is not where it was looked for (${message}): name its location (?location=…), or leave that out`,
     );
-  if (/not found: project|project .* not found/i.test(message))
+  if (/not found: project \S+$/i.test(message))
     return new UsageError(`${shown} cannot be found, since there is no project ${settings.project}: check the address`);
   return new RunError(`${shown} has not what is needed (${message}): another program may have taken it away`);
 }

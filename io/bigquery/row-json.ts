@@ -44,7 +44,7 @@ function scalarOf(field: FieldSchema): Write {
       return orNull((text) => `"${timeText(BigInt(text))}"`);
     case "NUMERIC":
     case "BIGNUMERIC":
-      return orNull((text) => `"${plainText(text)}"`);
+      return orNull((text) => `"${plainDecimal(text)}"`);
     case "RECORD":
     case "STRUCT": {
       const write = rowJsonOf(fields);
@@ -60,7 +60,7 @@ const notFinite = (text: string): string =>
   /nan/i.test(text) ? "NaN" : text.startsWith("-") ? "-Infinity" : "Infinity";
 
 /** Without zeros at the end and without an exponent. */
-function plainText(text: string): string {
+export function plainDecimal(text: string): string {
   const [digits = "", exponent = "0"] = text.toLowerCase().split("e");
   const shift = Number(exponent);
   if (shift === 0) return canonicalDecimal(digits) ?? digits;

@@ -119,12 +119,6 @@ export class StagedFile implements Staging {
   }
 }
 
-const LOAD = {
-  sourceFormat: "PARQUET",
-  writeDisposition: "WRITE_TRUNCATE",
-  createDisposition: "CREATE_NEVER",
-} as const;
-
 const objectOf = (prefix: string, table: string): string => `${prefix === "" ? "" : `${prefix}/`}${table}.parquet`;
 
 const clients = new Map<string, CloudStorage.Storage>();

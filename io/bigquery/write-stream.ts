@@ -3,7 +3,7 @@ import type * as Grpc from "@grpc/grpc-js";
 import type * as Storage from "@google-cloud/bigquery-storage";
 import { messageOf, UnavailableError } from "../../schema/errors";
 import { pauseBefore, slept, type Backoff } from "../pause";
-import { BigQueryFailure, mayPass } from "./failures";
+import { BigQueryFailure, mayPass, NOT_FOUND } from "./failures";
 import { shownPlace, type BigQuerySettings } from "./settings";
 
 type Client = Storage.v1.BigQueryWriteClient;
@@ -78,7 +78,7 @@ export class WriteStream {
    * them. Where it refuses some of them, it says which, and none is taken.
    */
   async append(rows: readonly Uint8Array[], offset: number): Promise<readonly RowError[]> {
-    return patiently(this.settings, "append", async () => {
+    return this.withStream(async () => {
       try {
         const { error, rowErrors } = await this.ask(rows, offset);
         if (error === null || error === undefined || error.code === Code.alreadyExists) return [];
@@ -97,8 +97,8 @@ export class WriteStream {
   async commit(): Promise<void> {
     this.disconnect();
     const { client, name, table, settings } = this;
-    await patiently(settings, "append", () => client.finalizeWriteStream({ name }, CALL));
-    const [answer] = await patiently(settings, "append", () =>
+    await this.withStream(() => client.finalizeWriteStream({ name }, CALL));
+    const [answer] = await this.withStream(() =>
       client.batchCommitWriteStreams({ parent: table, writeStreams: [name] }, CALL),
     );
     const [problem] = answer.streamErrors ?? [];
@@ -109,11 +109,26 @@ export class WriteStream {
     );
   }
 
+  /** Does something with the stream; one that is gone took its rows with it. */
+  private async withStream<T>(action: () => Promise<T>): Promise<T> {
+    try {
+      return await patiently(this.settings, "append", action);
+    } catch (error) {
+      if (!(error instanceof BigQueryFailure) || error.status !== NOT_FOUND) throw error;
+      throw new UnavailableError(
+        `${shownPlace(this.settings)} no longer has the rows that were sent for this batch (${error.message}): try again`,
+      );
+    }
+  }
+
+  /** Ends the call: destroyed alone, it would stay open at the other side for as long as this process lives. */
   disconnect(): void {
-    this.connection?.removeAllListeners();
-    this.connection?.on("error", () => undefined);
-    this.connection?.destroy();
+    const { connection } = this;
     this.connection = null;
+    if (connection === null) return;
+    connection.removeAllListeners();
+    connection.on("error", () => undefined);
+    connection.cancel();
   }
 
   private ask(rows: readonly Uint8Array[], offset: number): Promise<AppendAnswer> {
@@ -125,7 +140,7 @@ export class WriteStream {
         clearTimeout(timer);
         connection.removeAllListeners();
         // Said after the answer, it is found out by the next append.
-        connection.on("error", () => connection.destroy());
+        connection.on("error", () => (this.connection = null));
         action();
       };
       const timer = setTimeout(
@@ -186,7 +201,7 @@ async function patiently<T>(
       return await action();
     } catch (error) {
       const failure = failureOfCall(error);
-      const passes = mayPass(failure) || (what === "new table" && failure.status === 404);
+      const passes = mayPass(failure) || (what === "new table" && failure.status === NOT_FOUND);
       const pause = pauseBefore(attempt, BACKOFF);
       if (!passes || performance.now() - begin + pause > giveUp) throw failure;
       await slept(pause);

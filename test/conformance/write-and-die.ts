@@ -20,7 +20,11 @@ export interface DyingWriter {
 /** Until it is killed, or done before that. */
 export function writeAndDie(writer: DyingWriter): Promise<"killed" | "done" | "failed"> {
   const { program, args } = fromSource("test/conformance/write-and-die.ts");
-  const child = spawn(program, [...args, JSON.stringify(writer)], { stdio: ["ignore", "ignore", "inherit"] });
+  // Under jest, what a test sets in the environment does not reach a child by itself.
+  const child = spawn(program, [...args, JSON.stringify(writer)], {
+    env: process.env,
+    stdio: ["ignore", "ignore", "inherit"],
+  });
   return new Promise((resolve) =>
     child.once("exit", (code, signal) => resolve(signal === "SIGKILL" ? "killed" : code === 0 ? "done" : "failed")),
   );

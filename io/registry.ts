@@ -5,9 +5,11 @@ import { nearest } from "./address";
 import { type Address, type Connector, type SinkConnector, type SourceConnector } from "./connector";
 import type * as BigQuery from "./bigquery/bigquery";
 import type * as File from "./file/file";
+import type * as Gs from "./gs/gs";
 import type * as Http from "./http/http";
 import type * as Kafka from "./kafka/kafka";
 import type * as Postgres from "./postgres/postgres";
+import type * as S3 from "./s3/s3";
 import type * as Search from "./search/search";
 import type * as Sqlite from "./sqlite/sqlite";
 import type * as Stdin from "./stdin/stdin";
@@ -19,11 +21,13 @@ const connectors: Record<string, () => Connector> = {
   bigquery: () => (require("./bigquery/bigquery") as typeof BigQuery).bigquery,
   elasticsearch: () => (require("./search/search") as typeof Search).elasticsearch,
   file: () => (require("./file/file") as typeof File).file,
+  gs: () => (require("./gs/gs") as typeof Gs).gs,
   http: () => (require("./http/http") as typeof Http).http,
   https: () => (require("./http/http") as typeof Http).http,
   kafka: () => (require("./kafka/kafka") as typeof Kafka).kafka,
   opensearch: () => (require("./search/search") as typeof Search).opensearch,
   postgres: () => (require("./postgres/postgres") as typeof Postgres).postgres,
+  s3: () => (require("./s3/s3") as typeof S3).s3,
   sqlite: () => (require("./sqlite/sqlite") as typeof Sqlite).sqlite,
   stdin: () => (require("./stdin/stdin") as typeof Stdin).stdin,
   stdout: () => (require("./stdout/stdout") as typeof Stdout).stdout,

@@ -11,6 +11,9 @@ import { type Content } from "./store";
 /** Beside what is read: tools leave out names that begin so. */
 export const SPOOLS = ".beamline-spool";
 
+/** Where files wait that go to a bucket: TMPDIR names another disk. */
+export const stagingDirectory = (): string => os.tmpdir();
+
 let made = 0;
 
 export class Spool {

@@ -1,9 +1,8 @@
 // `file:` addresses: files of this machine, read and written.
 import { type Connector } from "../connector";
-import { formatOptions } from "../format";
 import { lakeOptions } from "../lake/options";
 import { fileSink } from "./sink";
-import { fileSource } from "./source";
+import { fileReadOptions, fileSource } from "./source";
 
 export const file: Connector = {
   name: "file",
@@ -16,7 +15,7 @@ export const file: Connector = {
       "file:out/",
       "file:lake/?format=parquet&partition=day(window_start)",
     ],
-    readOptions: formatOptions(null),
+    readOptions: fileReadOptions,
     writeOptions: lakeOptions(null),
     settings: [],
     killTests: [],

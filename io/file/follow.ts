@@ -25,7 +25,7 @@ export async function followFiles(address: Address): Promise<Followed> {
     const parts: Part[] = [];
     for (const file of await filesOf(address)) {
       const source = shownPath(file);
-      if ((asked ?? formatOfName(source)) === "csv" || source.endsWith(".gz"))
+      if ((asked ?? formatOfName(source)) !== "ndjson" || source.endsWith(".gz"))
         throw new UsageError(`${source} cannot be followed: with --streaming files are plain NDJSON`);
       paths.set(source, file);
       parts.push({ source, first: 0, end: await withFile(file, source, endOfLastLine) });

@@ -33,7 +33,10 @@ describe("the plan of a file", () => {
     const file = put("trades.ndjson", "{}\n");
     const shown = file.replaceAll("\\", "/");
     expect(await plan(`file:${file}`)).toEqual([
-      { connector: "file", source: shown, from: 1, to: null, detail: { path: file, format: "ndjson" } },
+      {
+        ...{ connector: "file", source: shown, from: 1, to: null },
+        detail: { path: file, format: "ndjson", version: expect.any(String) as string },
+      },
     ]);
   });
 
@@ -109,6 +112,16 @@ describe("the plan of a file", () => {
       await expect(plan(`file:${file}`)).rejects.toThrow(UsageError);
       await expect(plan(`file:${file}`)).rejects.toThrow(/secret\.ndjson may not be read/);
     });
+  });
+});
+
+describe("a file that changed since it was planned", () => {
+  it("is noticed, whether a run begins now or goes on with an old plan", async () => {
+    const file = put("a.ndjson", "{}\n");
+    const [range] = await plan(`file:${file}`);
+    appendFileSync(file, "{}\n");
+    const read = readRange(range as Range);
+    await expect(read.next()).rejects.toThrow(/a\.ndjson was changed or deleted since the run was planned/);
   });
 });
 

@@ -6,6 +6,7 @@ import { type Address } from "../io/connector";
 import { sourceOf } from "../io/registry";
 import { type Pipeline } from "../pipelines/definition";
 import { UsageError } from "../schema/errors";
+import { nameOfPlace } from "./several-places";
 
 const DEFAULT_STORE = "sqlite:data/app.db";
 const SAMPLE = "sample";
@@ -47,7 +48,9 @@ export function inputAddresses(
   const chosen = choose(pipeline, "input", "--from", names, from);
   const addresses = Object.entries(pipeline.inputs).map(([name, input]): [string, InputAddress] => {
     const { from: usual, sample, live } = input;
-    const address = addressOf(pipeline, "input", name, chosen.named.get(name) ?? chosen.rest ?? usual, live, params);
+    const [uri = chosen.rest ?? usual, second] = chosen.named.get(name) ?? [];
+    if (second !== undefined) throw new UsageError(`--from ${name}=… is given twice`);
+    const address = addressOf(pipeline, "input", name, uri, live, params);
     if (address.scheme !== SAMPLE) {
       checkSource(address);
       return [name, { address, as: null }];
@@ -69,15 +72,25 @@ function checkPiped([first, second]: readonly string[]): void {
   );
 }
 
-/** For every output its address. Dead letters go beside the rows unless they are sent elsewhere by name. */
+/**
+ * For every output its address, and for its further places theirs, by the names that withPlaces() gives them. Dead letters
+ * go beside the rows unless they are sent elsewhere by name.
+ */
 export function outputAddresses(pipeline: Pipeline, to: readonly string[], params: unknown): Record<string, Address> {
   const chosen = choose(pipeline, "output", "--to", Object.keys(pipeline.outputs), to);
   const rest = chosen.rest ?? DEFAULT_STORE;
   return Object.fromEntries(
-    Object.entries(pipeline.outputs).map(([name, { table, to: usual = DEFAULT_STORE, live = null }]) => {
+    Object.entries(pipeline.outputs).flatMap(([name, { table, to: usual = DEFAULT_STORE, live = null }]) => {
       const hasOwnPlace = table.mode === "upsert" || (live !== null && parseAddress(rest).scheme === LIVE);
-      const uri = chosen.named.get(name) ?? (hasOwnPlace ? (chosen.rest ?? usual) : besideRows(rest, name));
-      return [name, addressOf(pipeline, "output", name, uri, live, params)];
+      const uris = chosen.named.get(name) ?? [hasOwnPlace ? (chosen.rest ?? usual) : besideRows(rest, name)];
+      if (uris.length > 1 && table.mode === "by-origin")
+        throw new UsageError(
+          `--to ${name}=… is given twice: dead letters have one place, where they are replayed from`,
+        );
+      return uris.map((uri, index) => [
+        nameOfPlace(name, index),
+        addressOf(pipeline, "output", name, uri, live, params),
+      ]);
     }),
   );
 }
@@ -123,8 +136,8 @@ function choose(
   flag: string,
   names: readonly string[],
   texts: readonly string[],
-): { named: Map<string, string>; rest: string | null } {
-  const named = new Map<string, string>();
+): { named: Map<string, string[]>; rest: string | null } {
+  const named = new Map<string, string[]>();
   let rest: string | null = null;
   for (const text of texts) {
     const { name, uri } = split(text);
@@ -134,10 +147,8 @@ function choose(
       rest = uri;
     } else if (!names.includes(name)) {
       throw new UsageError(`${pipeline.name} has no ${what} “${name}”: ${suggestion(name, names)}`);
-    } else if (named.has(name)) {
-      throw new UsageError(`${flag} ${name}=… is given twice`);
     } else {
-      named.set(name, uri);
+      named.set(name, [...(named.get(name) ?? []), uri]);
     }
   }
   return { named, rest };

@@ -75,15 +75,18 @@ function shortened(letter: DeadLetter): DeadLetter {
 /** Looks at rows on their way to the sinks: groups dead letters by reason, keeps the first rows of every other output. */
 export class Tasting {
   private readonly reasons = new Map<string, { count: number; example: DeadLetter }>();
-  private readonly rows = new Map<string, { table: Table; rows: Row[] }>();
+  private readonly rows = new Map<Table, { output: string; rows: Row[] }>();
 
   taste(output: string, table: Table, rows: readonly Row[]): void {
     if (table.mode === "by-origin") {
       for (const row of rows) this.tasteLetter(row as unknown as DeadLetter);
       return;
     }
-    const kept = this.rows.get(output) ?? { table, rows: [] };
-    this.rows.set(output, kept);
+    const kept = this.rows.get(table) ?? { output, rows: [] };
+    // Rows that go to several places are shown once, by the name that all those names begin with.
+    if (output.length < kept.output.length) kept.output = output;
+    else if (output !== kept.output) return;
+    this.rows.set(table, kept);
     if (kept.rows.length < SHOWN_ROWS) kept.rows.push(...rows.slice(0, SHOWN_ROWS - kept.rows.length));
   }
 
@@ -99,7 +102,7 @@ export class Tasting {
     const deadReasons = [...this.reasons]
       .map(([reason, { count, example }]) => ({ reason, count, example }))
       .sort((a, b) => b.count - a.count);
-    const firstRows = [...this.rows].map(([output, { table, rows }]) => ({ output, table, rows }));
+    const firstRows = [...this.rows].map(([table, { output, rows }]) => ({ output, table, rows }));
     return { deadReasons, firstRows };
   }
 }

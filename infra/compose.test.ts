@@ -67,3 +67,13 @@ test("Kafka is set as the local one is, and as old", () => {
   const pom = fs.readFileSync(path.join(__dirname, "services/kafka/pom.xml"), "utf8");
   expect(kafka?.image).toBe(`apache/kafka:${/<kafka\.version>(.*?)</.exec(pom)?.[1]}`);
 });
+
+test("the others are as old as the local ones", () => {
+  const pinned = (file: string, pattern: RegExp) =>
+    pattern.exec(fs.readFileSync(path.join(__dirname, "services", file), "utf8"))?.[1];
+  const image = (name: string) => compose.services[name]?.image.split(":")[1];
+  expect(image("gcs")).toBe(pinned("gcs/requirements.txt", /fake-gcs-server (\d+\.\d+\.\d+)/));
+  expect(image("s3")).toBe(pinned("s3/requirements.txt", /^moto==(.*)$/m));
+  expect(image("bigquery")).toBe(pinned("bigquery/requirements.txt", /^bqemulator==(.*)$/m));
+  expect(image("cassandra")).toBe(pinned("cassandra/pom.xml", /<cassandra.version>(\d+\.\d+)\./));
+});

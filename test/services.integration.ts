@@ -8,6 +8,7 @@ import { CreateBucketCommand, GetObjectCommand, PutObjectCommand, S3Client } fro
 import { adapt, managedwriter } from "@google-cloud/bigquery-storage";
 import { Storage } from "@google-cloud/storage";
 import { credentials } from "@grpc/grpc-js";
+import { Client as CassandraClient, type types } from "cassandra-driver";
 import { Kafka, logLevel, Partitioners } from "kafkajs";
 import { Client } from "pg";
 import { freePort } from "../infra/services/ports";
@@ -288,6 +289,22 @@ describe("the servers that are started by name", () => {
       there: '[["1","0.123456789"],["2","12.345678901"]]',
       keeps: true,
     },
+    cassandra: {
+      write: async (service) => {
+        await cql(
+          service,
+          "create keyspace numbers with replication = {'class': 'SimpleStrategy', 'replication_factor': 1}",
+        );
+        await cql(service, "create table numbers.small (number int primary key, price decimal)");
+        await cql(service, "insert into numbers.small (number, price) values (1, 12.345678901)");
+      },
+      read: async (service) => {
+        const { rows } = await cql(service, "select number, price from numbers.small");
+        return rows.map((row) => row.values().join(" ")).join("\n");
+      },
+      there: "1 12.345678901",
+      keeps: true,
+    },
   } satisfies Readonly<Record<string, Use>>;
   type Other = keyof typeof uses;
   const others = Object.keys(uses) as Other[];
@@ -321,6 +338,16 @@ describe("the servers that are started by name", () => {
   async function ask(service: RunningService, query: string): Promise<unknown[][]> {
     const { rows = [] } = await bigQuery(service, "queries", { query, useLegacySql: false });
     return rows.map(({ f }) => f.map(({ v }) => v));
+  }
+
+  async function cql(service: RunningService, query: string): Promise<types.ResultSet> {
+    const contactPoints = [new URL(service.url).host];
+    const client = new CassandraClient({ contactPoints, localDataCenter: "datacenter1" });
+    try {
+      return await client.execute(query);
+    } finally {
+      await client.shutdown();
+    }
   }
 
   /** The processes of the group that a server's process leads. */

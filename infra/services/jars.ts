@@ -18,25 +18,35 @@ export interface Jars {
   readonly pom: string;
   /** About how much is downloaded. */
   readonly megabytes: number;
+  /** Where it does not run on every newer Java. */
+  readonly newestJava?: number;
 }
 
 /** What starts a server of jars. */
 export interface JavaProgram {
   readonly java: string;
   readonly classPath: string;
+  /** The path of the jar of that name, whatever its version. */
+  readonly jar: (name: string) => Promise<string>;
   /** Fetches the jars when they are not there yet. */
   readonly fetch: (site: Site) => Promise<void>;
 }
 
 /** Looks for Java, and for Maven where the jars are still to be fetched. */
 export async function findJavaProgram(jars: Jars, environment: Environment): Promise<JavaProgram> {
-  const asker = { title: jars.title, otherwise: withContainers(jars.service) };
+  const { service, title, newestJava } = jars;
+  const asker = { title, otherwise: withContainers(service), newestJava };
   const java = await findJava(asker, environment);
   const directory = jarsDirectory(jars, environment);
   const maven = existsSync(directory) ? null : findMaven(asker, environment);
   return {
     java,
     classPath: path.join(directory, "*"),
+    async jar(name) {
+      const file = (await readdir(directory)).find((file) => /^(.+)-\d.*\.jar$/.exec(file)?.[1] === name);
+      if (file === undefined) throw new RunError(`There is no ${name} in ${directory}: delete it, and start again`);
+      return path.join(directory, file);
+    },
     fetch: async ({ say }) => {
       if (maven !== null) await fetchJars(jars, maven, environment, say);
     },

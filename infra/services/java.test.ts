@@ -35,6 +35,16 @@ test("with a Java that is too old, or only says that there is none", async () =>
   expect(String(await find())).toMatch(/\/bin\/java -version does not work: install/);
 });
 
+test("with a Java that is too new", async () => {
+  program("java", 'openjdk version "25.0.1" 2025-10-21');
+  const asker = { title: "Cassandra", otherwise: "or do without", newestJava: 23 };
+  await expect(findJava(asker, environment())).rejects.toThrow(
+    /^Cassandra needs Java 17 to 23, and \/.*\/bin\/java is Java 25: install it \(Debian: .*, macOS: brew install openjdk@17\) and set JAVA_HOME, or do without$/,
+  );
+  program("java", 'openjdk version "23.0.1" 2024-10-15');
+  expect(await findJava(asker, environment())).toBe(scratch("bin/java"));
+});
+
 test("with Java, but neither jars nor Maven", async () => {
   program("java", 'openjdk version "17.0.15" 2025-04-15');
   const error = await find();

@@ -9,13 +9,20 @@ const OLDEST_JAVA = 17;
 export interface Asker {
   readonly title: string;
   readonly otherwise: string;
+  /** Where it does not run on every newer Java. */
+  readonly newestJava?: number;
 }
 
 /** The path of a Java that is new enough. */
 export async function findJava(asker: Asker, environment: Environment): Promise<string> {
+  const { title, otherwise, newestJava = Infinity } = asker;
+  const [range, brew, then] =
+    newestJava === Infinity
+      ? ["or newer", "openjdk", ""]
+      : [`to ${newestJava}`, `openjdk@${OLDEST_JAVA}`, " and set JAVA_HOME"];
   const missing = (what: string): UsageError =>
     new UsageError(
-      `${asker.title} needs Java ${OLDEST_JAVA} or newer, and ${what}: install it (Debian: apt-get install openjdk-17-jre-headless, macOS: brew install openjdk), ${asker.otherwise}`,
+      `${title} needs Java ${OLDEST_JAVA} ${range}, and ${what}: install it (Debian: apt-get install openjdk-17-jre-headless, macOS: brew install ${brew})${then}, ${otherwise}`,
     );
   const home = environment["JAVA_HOME"];
   const directories = [...(home ? [path.join(home, "bin")] : []), ...pathDirectories(environment)];
@@ -25,7 +32,7 @@ export async function findJava(asker: Asker, environment: Environment): Promise<
   const { code, output } = await runProgram(java, ["-version"], { environment });
   const version = javaVersion(output);
   if (code !== 0 || version === null) throw missing(`${java} -version does not work`);
-  if (version < OLDEST_JAVA) throw missing(`${java} is Java ${version}`);
+  if (version < OLDEST_JAVA || version > newestJava) throw missing(`${java} is Java ${version}`);
   return java;
 }
 

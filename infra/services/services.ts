@@ -7,6 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { makeDirectory, shownPath } from "../../io/local-path";
 import { messageOf, RunError } from "../../schema/errors";
 import { bigquery } from "./bigquery/bigquery";
+import { cassandra } from "./cassandra/cassandra";
 import { gcs } from "./gcs/gcs";
 import { kafka } from "./kafka/kafka";
 import { withLock } from "./lock";
@@ -19,7 +20,7 @@ import { readRecord, writeRecord } from "./record";
 import { s3 } from "./s3/s3";
 import { type Command, type Installation, type ServerKind, type ServiceName, type Site } from "./server-kind";
 
-const kinds: Readonly<Record<ServiceName, ServerKind>> = { kafka, postgres, gcs, s3, bigquery };
+const kinds: Readonly<Record<ServiceName, ServerKind>> = { kafka, postgres, gcs, s3, bigquery, cassandra };
 
 /** A cold start on a machine that is busy with other things. */
 const START_LIMIT = 120_000;

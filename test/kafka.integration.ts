@@ -6,7 +6,6 @@ import { type AddressInfo } from "node:net";
 import os from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { compress as packZstd, init as initZstd } from "@bokuweb/zstd-wasm";
 import {
   CompressionCodecs,
   CompressionTypes,
@@ -26,6 +25,7 @@ import { followTopic } from "../io/kafka/follow";
 import { kafka as connector } from "../io/kafka/kafka";
 import { readRange, type ReadOptions } from "../io/kafka/read";
 import { planTopic } from "../io/kafka/source";
+import { packZstd, zstdReady } from "../io/zstd";
 import { RunError, UnavailableError, UsageError } from "../schema/errors";
 import { type Range, type SourceRecord } from "../schema/record";
 import { tableOf, timestamp } from "../schema/table";
@@ -194,7 +194,7 @@ describe("what is read", () => {
   });
 
   it("may be packed by gzip, snappy, lz4 or zstd", async () => {
-    await initZstd();
+    await zstdReady();
     const pack = (pack: (bytes: Buffer) => Uint8Array) => () => ({
       compress: async ({ buffer }: { buffer: Buffer }) => Buffer.from(pack(buffer)),
       decompress: async () => Promise.reject(new Error("not used")),
@@ -214,7 +214,7 @@ describe("what is read", () => {
       packed[6] = (hash(0, packed, 4, 2) >> 8) & 255;
       return packed;
     });
-    CompressionCodecs[CompressionTypes.ZSTD] = pack((bytes) => packZstd(bytes));
+    CompressionCodecs[CompressionTypes.ZSTD] = pack((bytes) => packZstd(bytes, 3));
     await createTopic("packed");
     const { GZIP, Snappy, LZ4, ZSTD, None } = CompressionTypes;
     let from = 0;
@@ -496,7 +496,15 @@ describe("a topic that is followed", () => {
 describe("what is written", () => {
   const Row = z.object({ symbol: z.string(), window_start: timestamp(), trades: z.int() });
   const output: Output = { name: "candles", table: tableOf("candles", Row, { key: ["symbol", "window_start"] }) };
-  const batch: Batch = { job: "job", pipeline: "pipeline", id: "batch-1", plan: "p1", ranges: [], replays: [], turn: null };
+  const batch: Batch = {
+    job: "job",
+    pipeline: "pipeline",
+    id: "batch-1",
+    plan: "p1",
+    ranges: [],
+    replays: [],
+    turn: null,
+  };
   const row = (symbol: string, at: number) => ({ symbol, window_start: 60_000 * at, trades: at });
   const write = async (address: string, rows: object[], which = batch): Promise<void> => {
     const target = await sink.open(parseAddress(address), [output], which);

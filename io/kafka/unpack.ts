@@ -1,6 +1,6 @@
 // Unpacks the records of a batch: gzip, snappy, lz4, zstd.
 import { gunzipSync } from "node:zlib";
-import { decompress as unpackZstd, init as initZstd } from "@bokuweb/zstd-wasm";
+import { unpackZstd, zstdReady } from "../zstd";
 
 /** A batch is at most a few megabytes in practice; more than this, unpacked, is an attack or damage. */
 export const MAX_UNPACKED_BYTES = 256 * 1024 * 1024;
@@ -16,11 +16,9 @@ const lz4 = require("lz4js") as {
 };
 /* eslint-enable @typescript-eslint/no-require-imports */
 
-let zstdReady: Promise<void> | null = null;
-
 /** What must be done before a batch of this codec can be unpacked; null when nothing. */
 export function preparationOf(codec: Codec): Promise<void> | null {
-  return codec === "zstd" ? (zstdReady ??= initZstd()) : null;
+  return codec === "zstd" ? zstdReady() : null;
 }
 
 /** The bytes unpacked. Throws whatever the codec throws when they are damaged. */
@@ -72,7 +70,7 @@ function unpackZstdFrame(packed: Buffer): Buffer {
   if (size !== null) return bufferOf(unpackZstd(packed));
   for (let room = Math.max(1024 * 1024, 8 * packed.length); ; room *= 4) {
     try {
-      return bufferOf(unpackZstd(packed, { defaultHeapSize: Math.min(room, MAX_UNPACKED_BYTES) }));
+      return bufferOf(unpackZstd(packed, Math.min(room, MAX_UNPACKED_BYTES)));
     } catch (error) {
       if (room >= MAX_UNPACKED_BYTES || !isTooSmall(error)) throw error;
     }

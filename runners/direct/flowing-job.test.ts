@@ -423,6 +423,10 @@ describe("a job over a stream that nobody gives from its beginning", () => {
       row["trade_count"],
     ]);
 
+  /** A job that waits for what does not come ends with its test. */
+  const going = new Set<AbortController>();
+  afterEach(() => going.forEach((stop) => stop.abort(new Error("the test is over"))));
+
   interface Life {
     readonly flags?: Record<string, string>;
     readonly params?: JobRequest["params"];
@@ -432,6 +436,7 @@ describe("a job over a stream that nobody gives from its beginning", () => {
   /** Runs the job until it has heard so much or named so many windows as not whole; answers these. */
   async function live({ read = 0, named = 0 }: { read?: number; named?: number }, life: Life = {}) {
     const stop = new AbortController();
+    going.add(stop);
     const names: (string | undefined)[] = [];
     let heard = 0;
     const onEvent = (event: JobEvent) => {
@@ -475,13 +480,15 @@ describe("a job over a stream that nobody gives from its beginning", () => {
   });
 
   test("names what it has written of windows that it lacks the rest of, and writes none that begin in its absence", async () => {
+    // Whatever may still come of older windows, they lack nothing.
+    const life = { params: { window: 60_000, lateness: 3_600_000 } };
     say(trades(30, 150));
-    await live({ read: 120 });
+    await live({ read: 120 }, life);
     // It is known without a record that came behind, and so before time that only goes on closes the window.
     say([]);
-    expect(await live({ named: 1 })).toEqual(["09:32"]);
+    expect(await live({ named: 1 }, life)).toEqual(["09:32"]);
     say(trades(3620, 3720));
-    expect(await live({ read: 100 })).toEqual(["10:30"]);
+    expect(await live({ read: 100 }, life)).toEqual(["10:30"]);
     expect(windows()).toEqual([
       ["09:31", 60],
       ["09:32", 30],
@@ -498,6 +505,22 @@ describe("a job over a stream that nobody gives from its beginning", () => {
       ["09:37", 60],
       ["09:38", 20],
     ]);
+  });
+
+  test("does not wait between breaks, so that many of them do not make it fall behind", async () => {
+    say(["bad 1", "bad 2"], ["bad 3", "bad 4"], ["bad 5"]);
+    const dying = {
+      ...request(),
+      inputs: { trades: parseAddress(`ws://${web.host}/`) },
+      onPoint: async () => {
+        await until(() => inbox()[0]?.end === 5);
+        throw new Error("the power is gone");
+      },
+    };
+    await expect(runContinuous(dying)).rejects.toThrow("the power is gone");
+    say([]);
+    await live({ read: 4 }, { flags: { reset: "true", "batch-interval": "1h" } });
+    expect(inbox()[0]?.first).toBe(4);
   });
 
   test("names a window that was over before it showed that trades of it will not come", async () => {

@@ -39,7 +39,10 @@ test.each([
   [["--to", "sqlight:x.db"], "“sqlight:” is not a known kind of address; did you mean “sqlite:”?"],
   [["--to", "candle=sqlite:x.db"], "trades-aggregate has no output “candle”: did you mean “candles”?"],
   [["--to", "file:a", "--to", "file:b"], "--to is given twice (file:a, file:b): say which output, --to candles=file:b"],
-  [["--to", "candles=file:a", "--to", "candles=file:b"], "--to candles=… is given twice"],
+  [
+    ["--to", "dead_letters=file:a", "--to", "dead_letters=file:b"],
+    "--to dead_letters=… is given twice: dead letters have one place, where they are replayed from",
+  ],
   [["run", "trades-aggregate", "too", "much"], "“too” is too much: npx beamline run [pipeline] [flags]"],
   [["trades-aggregate", "list"], "“list” is too much: npx beamline run [pipeline] [flags]"],
   [["list", "more"], "“more” is too much: npx beamline list [--json]"],

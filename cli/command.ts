@@ -7,6 +7,8 @@ import { type Pipeline } from "../pipelines/definition";
 import { quietSdkLogs } from "../beam";
 import { nearest } from "../io/address";
 import { inputAddresses, outputAddresses } from "../runners/addresses";
+import { withPlaces } from "../runners/several-places";
+import { examine, type Asked } from "../runners/doctor";
 import { jobsIn, jobStatus, troubleOf } from "../runners/direct/job-status";
 import { JobObserver } from "../runners/direct/job-observer";
 import { deliverWaiting } from "../runners/direct/fallback";
@@ -22,7 +24,17 @@ import { commandName, generalHelp, switchesOf, table, usages, verbHelp, verbs, t
 import { init } from "./init";
 import { ownPipelines } from "./own-pipelines";
 import { parametersOf, readParameters, type Parameter, type Said } from "./parameters";
-import { deliveredText, harmless, lettersText, print, printReport, Progress, replayedText, statusText } from "./screen";
+import {
+  deliveredText,
+  examinedText,
+  harmless,
+  lettersText,
+  print,
+  printReport,
+  Progress,
+  replayedText,
+  statusText,
+} from "./screen";
 import { namesIn, sortWords, splitWords, type Word } from "./words";
 
 const DONE = 0;
@@ -79,6 +91,8 @@ async function obey(args: readonly string[]): Promise<number> {
       return status(extra[0], said);
     case "replay":
       return replayJob(pipeline, said);
+    case "doctor":
+      return doctor(pipeline, said);
     case "init":
       await init(process.cwd(), extra, !said.has("no-install"));
       return DONE;
@@ -90,7 +104,7 @@ async function obey(args: readonly string[]): Promise<number> {
 function parametersOfVerb(verb: Verb, pipeline: Pipeline | null): Parameter[] {
   if (verb === "status") return parametersOf(StatusOptions);
   if (pipeline === null) return [];
-  if (verb === "run") return withOwn("run", parametersOf(RunOptions), pipeline);
+  if (verb === "run" || verb === "doctor") return withOwn(verb, parametersOf(RunOptions), pipeline);
   return verb === "replay" ? withOwn("replay", parametersOf(ReplayOptions), pipeline) : [];
 }
 
@@ -182,7 +196,8 @@ async function status(job: string | undefined, said: Said): Promise<number> {
   return statuses.length === 0 || troubles.length > 0 ? FAILED : DONE;
 }
 
-async function run(pipeline: Pipeline, said: Said): Promise<number> {
+async function run(asked: Pipeline, said: Said): Promise<number> {
+  let pipeline = asked;
   const stop = new AbortController();
   const stopListening = stopOnSignals(stop);
   const progress = new Progress();
@@ -196,6 +211,7 @@ async function run(pipeline: Pipeline, said: Said): Promise<number> {
     const params = readParameters(pipeline.params, said, process.env);
     checkTogether(options);
     const outputs = outputAddresses(pipeline, options.to, params);
+    pipeline = withPlaces(pipeline, Object.keys(outputs));
     const onProgress = (counters: Readonly<Record<string, number>>) => progress.update(counters);
     const tell = (sentence: string) => {
       progress.clear();
@@ -234,11 +250,42 @@ async function run(pipeline: Pipeline, said: Said): Promise<number> {
   }
 }
 
+/** Looks at all that a run with the same words would need, and changes nothing. */
+async function doctor(pipeline: Pipeline, said: Said): Promise<number> {
+  const asked: Asked = { pipeline, options: null, params: null, inputs: {}, outputs: {} };
+  const mistakes: string[] = [];
+  const attempt = (read: () => void): void => {
+    try {
+      read();
+    } catch (error) {
+      if (!(error instanceof UsageError)) throw error;
+      mistakes.push(messageOf(error));
+    }
+  };
+  attempt(readDotEnv);
+  attempt(() => checkTogether((asked.options = readParameters(RunOptions, said, process.env))));
+  attempt(() => (asked.params = readParameters(pipeline.params, said, process.env)));
+  const { options, params } = asked;
+  if (options !== null && params !== null) {
+    attempt(() => (asked.inputs = addressesOf(pipeline, options.from, params)));
+    attempt(() => (asked.outputs = outputAddresses(pipeline, options.to, params)));
+    asked.pipeline = withPlaces(pipeline, Object.keys(asked.outputs));
+  }
+  const found = await examine(asked, mistakes);
+  const state = found.some((one) => one.state === "wrong") ? "wrong" : "fine";
+  if (said.has("json"))
+    process.stdout.write(`${JSON.stringify({ pipeline: pipeline.name, state, findings: found })}\n`);
+  else process.stdout.write(`${examinedText(pipeline.name, found)}\n`);
+  return state === "wrong" ? FAILED : DONE;
+}
+
 /** Tries dead letters of a job again. What is not said is as the job was last run. */
-async function replayJob(pipeline: Pipeline, said: Said): Promise<number> {
+async function replayJob(asked: Pipeline, said: Said): Promise<number> {
+  let pipeline = asked;
   readDotEnv();
   const chosen = readParameters(ReplayOptions, said, process.env);
-  if (chosen.fallback !== undefined) return deliver(pipeline, said, chosen, chosen.fallback);
+  // Only by flag: from the environment it is meant for every run.
+  if (said.has("fallback") && chosen.fallback !== undefined) return deliver(pipeline, said, chosen, chosen.fallback);
   const { reason: reasons, since, "dry-run": isDry, from, to } = chosen;
   const job = chosen.job ?? pipeline.name;
   const known = jobSettings(chosen["state-dir"], job);
@@ -248,6 +295,7 @@ async function replayJob(pipeline: Pipeline, said: Said): Promise<number> {
     );
   const params = readParameters(pipeline.params, said, process.env, known.params);
   const outputs = to.length === 0 ? known.outputs : outputAddresses(pipeline, to, params);
+  pipeline = withPlaces(pipeline, Object.keys(outputs));
   const choice = { reasons, since: since === undefined ? null : Date.parse(since) };
   if (isDry) {
     const found = await lookForLetters(chosen["state-dir"], { pipeline, job, outputs }, choice);

@@ -7,6 +7,7 @@ export const VERBS = {
   run: "run a pipeline (what is done when no verb is given)",
   list: "list the pipelines",
   describe: "show a pipeline: inputs, outputs, parameters, graph",
+  doctor: "check the configuration and reach every server that is named; changes nothing",
   status: "show how the jobs stand that go on (--streaming)",
   replay: "try the dead letters of a job again, such as after a step was repaired",
   init: "write a first pipeline, its sample and its test into this directory",
@@ -23,6 +24,7 @@ const OF_VERB: Readonly<Record<Verb, readonly Switch[]>> = {
   run: [JSON_SWITCH],
   list: [JSON_SWITCH],
   describe: [JSON_SWITCH],
+  doctor: [JSON_SWITCH],
   status: [JSON_SWITCH],
   replay: [JSON_SWITCH],
   init: [["no-install", "write the files only, without npm install"]],
@@ -40,6 +42,7 @@ export const usages: Readonly<Record<Verb, string>> = {
   run: "run [pipeline] [flags]",
   list: "list [--json]",
   describe: "describe <pipeline> [--json]",
+  doctor: "doctor [pipeline] [flags of run] [--json]",
   status: "status [job] [--state-dir DIR] [--max-age AGE] [--json]",
   replay: "replay [pipeline] [--reason REASON] [--since TIME] [--dry-run] [flags]",
   init: "init [name] [--no-install]",
@@ -72,7 +75,7 @@ export function generalHelp(pipelines: readonly Pipeline[]): string {
 
 export function verbHelp(verb: Verb, pipeline: Pipeline | null): string {
   const lines = [`${commandName()} ${usages[verb]}`, "", `${VERBS[verb][0]?.toUpperCase()}${VERBS[verb].slice(1)}.`];
-  if (verb === "run") {
+  if (verb === "run" || verb === "doctor") {
     if (pipeline !== null) {
       lines.push("", `${pipeline.name}: ${pipeline.summary}`);
       const own = parametersOf(pipeline.params);

@@ -5,6 +5,7 @@ import { cellOf, type Cell } from "../io/cell";
 import { type JobStatus } from "../runners/direct/job-status";
 import { type SortedLetters } from "../runners/direct/letters";
 import { type Replayed } from "../runners/direct/run-continuous";
+import { type Examined } from "../runners/doctor";
 import { type NotWhole, type Report, type Sample } from "../runners/report";
 import { type Row, type Table } from "../schema/table";
 import { formatDuration } from "../schema/duration";
@@ -173,6 +174,19 @@ export function replayedText({ letters, ok, dead, dropped, by, ...staying }: Rep
       ? "No dead letter was tried again"
       : `${records(letters, "dead letter")} tried again${where}: ${counts.join(", ")}`;
   return [summary, ...stayingLines(staying)].join("\n");
+}
+
+const SIGNS = {
+  fine: paintOnStdout.green("✓"),
+  missing: paintOnStdout.yellow("missing"),
+  wrong: paintOnStdout.red("✗"),
+};
+
+/** What doctor found out, a line each. */
+export function examinedText(pipeline: string, found: readonly Examined[]): string {
+  const width = Math.max(...found.map(({ about }) => about.length));
+  const lines = found.map(({ state, about, text }) => `  ${SIGNS[state]} ${about.padEnd(width)}  ${harmless(text)}`);
+  return [paintOnStdout.bold(pipeline), ...lines].join("\n");
 }
 
 /** What came of rows that waited. */

@@ -1,7 +1,10 @@
 // `http:` and `https:` addresses: a URL that is asked once, so many times, or without end.
 import { parseAddress } from "../address";
 import { type Connector, type SourceConnector } from "../connector";
+import { fine, findingsOf } from "../findings";
 import { accessOf, webSettings } from "../web-access";
+import { explainStatus } from "../web-failures";
+import { ask } from "../web-request";
 import { rangeOf } from "../web-url";
 import { httpOptions, polledOf } from "./options";
 import { poll } from "./poll";
@@ -12,6 +15,13 @@ const httpSource: SourceConnector = {
     accessOf();
     return [rangeOf(address, polledOf(address).shown)];
   },
+  check: (address) =>
+    findingsOf(async () => {
+      const { url, shown, timeout, maxBytes, variable } = polledOf(address);
+      const { status, headers } = await ask({ url, access: accessOf(), timeout, mostBytes: maxBytes });
+      if (status < 200 || status > 299) throw explainStatus(status, url, { variable }, headers.location);
+      return [fine(`${shown} answers`)];
+    }),
   async *read({ detail, from }, signal) {
     const polled = polledOf(parseAddress(String(detail["uri"])));
     yield* poll(polled, { access: accessOf(), signal, isBounded: true, from });

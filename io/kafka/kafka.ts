@@ -1,5 +1,6 @@
 // `kafka:` addresses: topics, read and written.
 import { type Connector } from "../connector";
+import { checkSink, checkSource } from "./check";
 import { readOptions, writeOptions } from "./options";
 import { kafkaSettings } from "./settings";
 import { kafkaSink } from "./sink";
@@ -20,6 +21,6 @@ export const kafka: Connector = {
     settings: kafkaSettings,
     killTests: ["test/ingest-kill.integration.ts"],
   },
-  source: kafkaSource,
-  sink: kafkaSink,
+  source: { ...kafkaSource, check: checkSource },
+  sink: { ...kafkaSink, check: checkSink },
 };

@@ -53,18 +53,35 @@ export async function valuesOf(
 }
 
 async function registered(client: Registry, topic: string, kind: SchemaKind, schema: string): Promise<number> {
-  const subject = `${topic}-value`;
+  await compare(client, topic, kind, schema);
+  return client.register(subjectOf(topic), kind, schema);
+}
+
+const subjectOf = (topic: string): string => `${topic}-value`;
+
+/** Whether a registry knows a schema for the topic, which the table's fits; null where there is no registry. */
+export async function checkSchema(
+  { format, registry }: FormatChoice,
+  topic: string,
+  table: Table,
+): Promise<"new" | "fits" | null> {
+  if (registry === null) return null;
+  const [kind, schema] =
+    format === "avro" ? (["AVRO", avroSchemaOf(table)] as const) : (["JSON", jsonSchemaOf(table)] as const);
+  return compare(new Registry(registry), topic, kind, schema);
+}
+
+/** Refuses a schema that would break who reads the topic. */
+async function compare(client: Registry, topic: string, kind: SchemaKind, schema: string): Promise<"new" | "fits"> {
+  const subject = subjectOf(topic);
   const latest = await client.latest(subject);
-  if (latest !== null && !(await client.isCompatible(subject, kind, schema))) {
-    const what =
-      latest.kind === kind
-        ? differenceOf(latest.text, schema)
-        : `it was ${latest.kind ?? "another kind"} and is ${kind}`;
-    throw new UsageError(
-      `The schema of this output would break readers of ${topic} by the rules of the registry: ${what}; write to another topic, or change the table back`,
-    );
-  }
-  return client.register(subject, kind, schema);
+  if (latest === null) return "new";
+  if (await client.isCompatible(subject, kind, schema)) return "fits";
+  const what =
+    latest.kind === kind ? differenceOf(latest.text, schema) : `it was ${latest.kind ?? "another kind"} and is ${kind}`;
+  throw new UsageError(
+    `The schema of this output would break readers of ${topic} by the rules of the registry: ${what}; write to another topic, or change the table back`,
+  );
 }
 
 function headOf(id: number): Buffer {

@@ -138,7 +138,7 @@ interface Creation {
 }
 
 /** What `?create=true&partitions=N&replication=N` asks for; null when the topic must be there. */
-function creationOf({ path, options }: Address): Creation | null {
+export function creationOf({ path, options }: Address): Creation | null {
   const { create } = options;
   if (create !== undefined && create !== "true" && create !== "false")
     throw new UsageError(`“?create=${create}” of kafka:${path} must be true or false`);
@@ -161,6 +161,9 @@ function countOf(options: Address["options"], name: string, most: number): numbe
   return count;
 }
 
+export const notThere = ({ message }: MissingTopicError): UsageError =>
+  new UsageError(`${message}; a new topic is made with ?create=true behind the address`);
+
 async function ensureTopic(place: KafkaPlace, creation: Creation | null): Promise<void> {
   const { brokers, topic } = place;
   const look = (): Promise<unknown> =>
@@ -169,8 +172,7 @@ async function ensureTopic(place: KafkaPlace, creation: Creation | null): Promis
     await look();
   } catch (error) {
     if (!(error instanceof MissingTopicError)) throw error;
-    if (creation === null)
-      throw new UsageError(`${error.message}; a new topic is made with ?create=true behind the address`);
+    if (creation === null) throw notThere(error);
     await withAdmin(brokers, (admin) =>
       admin.createTopics({
         topics: [{ topic, numPartitions: creation.partitions ?? -1, replicationFactor: creation.replication ?? -1 }],

@@ -1,5 +1,6 @@
 // `postgres:` addresses: tables in a database, one transaction a batch; and tables that are read.
 import { type Connector } from "../connector";
+import { checkSink, checkSource } from "./check";
 import { readLetters } from "./letters";
 import { placeOf, postgresSettings, readOptions, settingsOf, shownServer, writeOptions } from "./settings";
 import { postgresSource } from "./source";
@@ -16,13 +17,14 @@ export const postgres: Connector = {
     settings: postgresSettings,
     killTests: ["test/kill.integration.ts"],
   },
-  source: postgresSource,
+  source: { ...postgresSource, check: checkSource },
   sink: {
     deliveryClass: "keyed",
     delivery: "rows replace the row of their key, all outputs in one transaction; a batch that is there is skipped",
     wants: "update",
     place: (address) => shownServer(placeOf(address)),
     open: (address, outputs, batch) => PostgresTarget.open(settingsOf(address, "sink"), outputs, batch),
+    check: checkSink,
     letters: (address, table, job) => readLetters(settingsOf(address, "sink"), table, job),
   },
 };

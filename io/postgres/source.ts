@@ -51,7 +51,7 @@ SELECT c.relkind AS kind, c.reltuples::bigint AS rows,
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = $1 AND c.relname = $2 AND c.relkind IN ('r', 'p', 'v', 'm', 'f')`;
 
-async function planTable(address: Address, stretch: Stretch): Promise<Range[]> {
+export async function planTable(address: Address, stretch: Stretch): Promise<Range[]> {
   const settings = settingsOf(address, "source");
   const { table: name, time = null } = address.options;
   if (name === undefined || name === "")

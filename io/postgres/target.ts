@@ -128,7 +128,7 @@ function writtenOf(
   return new Set(outputs.filter((name) => isWritten(batch, records.get(name))));
 }
 
-function checkOutputs(outputs: readonly Output[]): void {
+export function checkOutputs(outputs: readonly Output[]): void {
   const seen = new Set<string>();
   for (const { table } of outputs) {
     checkTable(table);

@@ -31,7 +31,7 @@ export const sqliteSource: SourceConnector = {
   withoutTimes: ({ options }) => (options["time"] === undefined ? "name the column that has it: ?time=column" : null),
 };
 
-async function planTable(address: Address, stretch: Stretch): Promise<Range[]> {
+export async function planTable(address: Address, stretch: Stretch): Promise<Range[]> {
   const { path, options } = address;
   const known = readOptions.map(({ name }) => name) as readonly string[];
   for (const option of Object.keys(options)) {

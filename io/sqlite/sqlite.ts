@@ -1,10 +1,10 @@
 // `sqlite:` addresses: tables in a file, one transaction a batch; and tables that are read.
-import { UsageError } from "../../schema/errors";
 import { type Connector } from "../connector";
 import { localPath } from "../local-path";
 import { readLetters } from "./letters";
+import { checkSink, checkSource } from "./check";
 import { readOptions, sqliteSource } from "./source";
-import { SqliteTarget } from "./target";
+import { checkAddress, SqliteTarget } from "./target";
 
 export const sqlite: Connector = {
   name: "sqlite",
@@ -16,19 +16,17 @@ export const sqlite: Connector = {
     settings: [],
     killTests: ["test/kill.integration.ts", "test/kill.e2e.ts"],
   },
-  source: sqliteSource,
+  source: { ...sqliteSource, check: checkSource },
   sink: {
     deliveryClass: "keyed",
     delivery: "rows replace the row of their key, all outputs in one transaction",
     wants: "update",
     place: (address) => localPath(address.path),
     async open(address, outputs, batch) {
-      if (address.path === "") throw new UsageError("“sqlite:” needs a file behind it, such as sqlite:data/app.db");
-      const [option] = Object.keys(address.options);
-      if (option !== undefined)
-        throw new UsageError(`“sqlite:${address.path}” has the option “${option}”, but sqlite: takes none`);
+      checkAddress(address);
       return SqliteTarget.open(localPath(address.path), outputs, batch);
     },
+    check: checkSink,
     letters: (address, table, job) => readLetters(localPath(address.path), table, job),
   },
 };

@@ -5,7 +5,7 @@ import { setImmediate, setTimeout } from "node:timers/promises";
 import { UsageError } from "../../schema/errors";
 import { columnOf, type Row, type Table } from "../../schema/table";
 import { isWritten } from "../batch-record";
-import { type Batch, type OpenTarget, type Output, type WriteResult } from "../connector";
+import { type Address, type Batch, type OpenTarget, type Output, type WriteResult } from "../connector";
 import { makeDirectory, shownPath } from "../local-path";
 import { prepareBatches, readRecord, writeRecord } from "./batches";
 import { openDatabase, SqliteFailure, type Database } from "./database";
@@ -186,7 +186,15 @@ export class SqliteTarget implements OpenTarget {
   }
 }
 
-function checkOutputs(outputs: readonly Output[]): void {
+/** Refuses what stands behind the path: there are no options. */
+export function checkAddress({ path: written, options }: Address): void {
+  if (written === "") throw new UsageError("“sqlite:” needs a file behind it, such as sqlite:data/app.db");
+  const [option] = Object.keys(options);
+  if (option !== undefined)
+    throw new UsageError(`“sqlite:${written}” has the option “${option}”, but sqlite: takes none`);
+}
+
+export function checkOutputs(outputs: readonly Output[]): void {
   const seen = new Set<string>();
   for (const { table } of outputs) {
     checkTable(table);

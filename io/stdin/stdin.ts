@@ -4,6 +4,7 @@ import { type Readable } from "node:stream";
 import { messageOf, RunError, UsageError } from "../../schema/errors";
 import { type SourceRecord } from "../../schema/record";
 import { type Address, type Connector, type SourceConnector } from "../connector";
+import { fine, findingsOf } from "../findings";
 import { formatOption, formatOptions, recordsOf, type Format } from "../format";
 
 /** The name of standard input in records. */
@@ -23,6 +24,11 @@ export function readFrom(open: () => Readable & { readonly isTTY?: boolean }): S
     async plan(address) {
       return [{ connector: "stdin", source: SOURCE, from: 1, to: null, detail: { format: checked(address) } }];
     },
+    check: (address) =>
+      findingsOf(async () => {
+        checked(address);
+        return [fine("Something is piped into standard input")];
+      }),
     async *read(range, signal) {
       yield* recordsUntil(open(), range.detail["format"] === "csv" ? "csv" : "ndjson", signal);
       signal?.throwIfAborted();

@@ -1,7 +1,8 @@
 // `stdout:` prints rows as NDJSON, one a line. When several outputs go there, each line says which one it is of.
 import { type Writable } from "node:stream";
 import { codeOf, messageOf, RunError, UsageError } from "../../schema/errors";
-import { type Connector, type SinkConnector } from "../connector";
+import { type Address, type Connector, type SinkConnector } from "../connector";
+import { fine, findingsOf } from "../findings";
 import { ndjsonOf } from "../row-text";
 
 /** A sink that prints to `stream`. */
@@ -11,10 +12,13 @@ export function printTo(stream: Writable): SinkConnector {
     delivery: "append: the rows of a batch that is run again are printed again",
     wants: "final",
     place: () => "",
+    check: (address) =>
+      findingsOf(async () => {
+        checkAddress(address);
+        return [fine("Rows are printed to standard output")];
+      }),
     async open(address, outputs) {
-      if (address.path !== "" || Object.keys(address.options).length > 0) {
-        throw new UsageError(`“stdout:” takes nothing behind it: write file:${address.path} for a file`);
-      }
+      checkAddress(address);
       const several = outputs.length > 1;
       const texts = new Map(outputs.map((output) => [output.name, ndjsonOf(output.table)]));
       let failure: unknown = null;
@@ -48,6 +52,11 @@ export function printTo(stream: Writable): SinkConnector {
       };
     },
   };
+}
+
+function checkAddress({ path, options }: Address): void {
+  if (path !== "" || Object.keys(options).length > 0)
+    throw new UsageError(`“stdout:” takes nothing behind it: write file:${path} for a file`);
 }
 
 function print(stream: Writable, lines: string): Promise<void> {

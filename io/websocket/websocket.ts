@@ -2,8 +2,10 @@
 import { UsageError } from "../../schema/errors";
 import { parseAddress } from "../address";
 import { type Connector, type SourceConnector } from "../connector";
+import { fine, findingsOf } from "../findings";
 import { accessOf, webSettings } from "../web-access";
 import { rangeOf } from "../web-url";
+import { Connection } from "./connection";
 import { streamedOf, websocketOptions } from "./options";
 import { stream } from "./stream";
 
@@ -17,6 +19,13 @@ const websocketSource: SourceConnector = {
       );
     return [rangeOf(address, streamed.shown)];
   },
+  check: (address) =>
+    findingsOf(async () => {
+      const streamed = streamedOf(address);
+      const connection = await Connection.open(streamed, accessOf(), () => undefined, new AbortController().signal);
+      await connection.close();
+      return [fine(`${streamed.shown} takes a connection`)];
+    }),
   async *read({ detail, from }, signal) {
     const streamed = streamedOf(parseAddress(String(detail["uri"])));
     yield* stream(streamed, { access: accessOf(), signal, isBounded: true, from });

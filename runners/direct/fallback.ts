@@ -415,11 +415,12 @@ export async function deliverWaiting(
 }
 
 /** Refuses a run that would write before what waits: rows would come to be replaced by older ones. */
-function checkNothingWaits(stateDirectory: string, job: string, fallback: string | undefined): void {
+export function checkNothingWaits(stateDirectory: string, job: string, fallback: string | undefined): void {
+  const named = fallback === undefined ? null : directoryOf(fallback, job);
   const mark = markFile(stateDirectory, job);
   if (!existsSync(mark)) return;
   const { directory } = markOf(mark);
-  if (fallback !== undefined && directoryOf(fallback, job) === directory) return;
+  if (named === directory) return;
   const kept = keptIn(directory, job);
   if (kept.length === 0) return;
   const rows = Object.values(rowsOf(kept)).reduce((sum, count) => sum + count, 0);

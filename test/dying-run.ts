@@ -25,7 +25,12 @@ export async function runDyingBatch(
   run: DyingRun,
 ): Promise<{ readonly ending: "done" | "killed" | "failed"; readonly told: string }> {
   const { program, args } = fromSource("test/dying-run.ts");
-  const child = spawn(program, [...args, JSON.stringify(run)], { cwd, stdio: ["ignore", "ignore", "pipe"] });
+  const child = spawn(program, [...args, JSON.stringify(run)], {
+    cwd,
+    // Under jest, what a test sets in the environment does not reach a child by itself.
+    env: process.env,
+    stdio: ["ignore", "ignore", "pipe"],
+  });
   let told = "";
   child.stderr.setEncoding("utf8").on("data", (text: string) => (told += text));
   return new Promise((resolve) =>

@@ -18,7 +18,7 @@ export const file: Connector = {
     readOptions: fileReadOptions,
     writeOptions: lakeOptions(null),
     settings: [],
-    killTests: [],
+    killTests: ["test/lake-kill.integration.ts"],
   },
   source: fileSource,
   sink: fileSink,

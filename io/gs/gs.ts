@@ -19,7 +19,7 @@ export const gs = bucketConnector({
         secret: false,
       },
     ],
-    killTests: ["test/lake.integration.ts"],
+    killTests: ["test/lake-kill.integration.ts"],
   },
   open: (bucket) => GcsStore.open(bucket),
 });

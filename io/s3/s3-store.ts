@@ -25,6 +25,8 @@ let client: { readonly settings: string; readonly s3: S3.S3Client } | null = nul
 function clientFor(sdk: Sdk, environment: NodeJS.ProcessEnv): S3.S3Client {
   const settings = JSON.stringify([...SETTINGS, ...CREDENTIALS].map((name) => environment[name]));
   if (client?.settings === settings) return client.s3;
+  // On Node 20 it tells every user, in nine lines, that a version to come will want a newer one.
+  process.env["AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED"] ??= "true";
   const endpoint = environment["AWS_ENDPOINT_URL_S3"] ?? environment["AWS_ENDPOINT_URL"];
   const region = environment["AWS_REGION"] ?? environment["AWS_DEFAULT_REGION"];
   const s3 = new sdk.S3Client({

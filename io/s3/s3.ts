@@ -23,7 +23,7 @@ export const s3 = bucketConnector({
         secret: false,
       },
     ],
-    killTests: ["test/lake.integration.ts"],
+    killTests: ["test/lake-kill.integration.ts"],
   },
   open: (bucket) => S3Store.open(bucket),
 });

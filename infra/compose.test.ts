@@ -75,5 +75,7 @@ test("the others are as old as the local ones", () => {
   expect(image("gcs")).toBe(pinned("gcs/requirements.txt", /fake-gcs-server (\d+\.\d+\.\d+)/));
   expect(image("s3")).toBe(pinned("s3/requirements.txt", /^moto==(.*)$/m));
   expect(image("bigquery")).toBe(pinned("bigquery/requirements.txt", /^bqemulator==(.*)$/m));
+  for (const name of ["opensearch", "elasticsearch"])
+    expect(image(name)).toBe(pinned(`${name}/pom.xml`, /search\.version>(\d+\.\d+\.\d+)\./));
   expect(image("cassandra")).toBe(pinned("cassandra/pom.xml", /<cassandra.version>(\d+\.\d+)\./));
 });

@@ -8,6 +8,7 @@ import { CreateBucketCommand, GetObjectCommand, PutObjectCommand, S3Client } fro
 import { adapt, managedwriter } from "@google-cloud/bigquery-storage";
 import { Storage } from "@google-cloud/storage";
 import { credentials } from "@grpc/grpc-js";
+import { Client as SearchClient } from "@opensearch-project/opensearch";
 import { Client as CassandraClient, type types } from "cassandra-driver";
 import { Kafka, logLevel, Partitioners } from "kafkajs";
 import { Client } from "pg";
@@ -250,6 +251,21 @@ describe("the servers that are started by name", () => {
     readonly status?: unknown;
   }
 
+  const searching: Use = {
+    write: async (service) => {
+      const client = searchClient(service);
+      const operations = [{ index: { _index: "numbers", _id: "one" } }, { number: 1 }];
+      const { body } = await client.bulk({ refresh: true, body: operations });
+      expect(body.errors).toBe(false);
+    },
+    read: async (service) => {
+      const { body } = await searchClient(service).search({ index: "numbers" });
+      return JSON.stringify(body.hits.hits.map(({ _source }) => _source as unknown));
+    },
+    there: '[{"number":1}]',
+    keeps: true,
+  };
+
   const uses = {
     gcs: {
       write: async (service) => {
@@ -305,6 +321,8 @@ describe("the servers that are started by name", () => {
       there: "1 12.345678901",
       keeps: true,
     },
+    opensearch: searching,
+    elasticsearch: searching,
   } satisfies Readonly<Record<string, Use>>;
   type Other = keyof typeof uses;
   const others = Object.keys(uses) as Other[];
@@ -350,6 +368,9 @@ describe("the servers that are started by name", () => {
     }
   }
 
+  const searchClient = ({ url }: RunningService): SearchClient =>
+    new SearchClient({ node: `http://${new URL(url).host}` });
+
   /** The processes of the group that a server's process leads. */
   async function groupOf({ pid }: RunningService): Promise<string[]> {
     const { output } = await runProgram("ps", ["-e", "-o", "pgid=,stat=,args="]);
@@ -359,7 +380,8 @@ describe("the servers that are started by name", () => {
 
   beforeAll(async () => {
     started = await startServices(others, options);
-  });
+    // Where nothing is in the cache yet, half a gigabyte has to be fetched.
+  }, 900_000);
 
   test("up, with what to set for clients; reached from this machine only", async () => {
     expect(await serviceStatus(others, options)).toEqual(

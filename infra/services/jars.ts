@@ -5,7 +5,7 @@ import path from "node:path";
 import { RunError } from "../../schema/errors";
 import { cacheDirectory, fillDirectory, shortHash } from "./cache";
 import { downloadProgress, megabytes } from "./download-progress";
-import { findJava, findMaven } from "./java";
+import { findJava, findMaven, type JavaWishes } from "./java";
 import { withContainers } from "./other-ways";
 import { runProgram, type Environment } from "./programs";
 import { type ServiceName, type Site } from "./server-kind";
@@ -18,8 +18,7 @@ export interface Jars {
   readonly pom: string;
   /** About how much is downloaded. */
   readonly megabytes: number;
-  /** Where it does not run on every newer Java. */
-  readonly newestJava?: number;
+  readonly java?: JavaWishes;
 }
 
 /** What starts a server of jars. */
@@ -34,9 +33,8 @@ export interface JavaProgram {
 
 /** Looks for Java, and for Maven where the jars are still to be fetched. */
 export async function findJavaProgram(jars: Jars, environment: Environment): Promise<JavaProgram> {
-  const { service, title, newestJava } = jars;
-  const asker = { title, otherwise: withContainers(service), newestJava };
-  const java = await findJava(asker, environment);
+  const asker = { title: jars.title, otherwise: withContainers(jars.service) };
+  const java = await findJava(asker, environment, jars.java);
   const directory = jarsDirectory(jars, environment);
   const maven = existsSync(directory) ? null : findMaven(asker, environment);
   return {

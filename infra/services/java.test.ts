@@ -37,12 +37,24 @@ test("with a Java that is too old, or only says that there is none", async () =>
 
 test("with a Java that is too new", async () => {
   program("java", 'openjdk version "25.0.1" 2025-10-21');
-  const asker = { title: "Cassandra", otherwise: "or do without", newestJava: 23 };
-  await expect(findJava(asker, environment())).rejects.toThrow(
+  const asker = { title: "Cassandra", otherwise: "or do without" };
+  const wishes = { newest: 23 };
+  await expect(findJava(asker, environment(), wishes)).rejects.toThrow(
     /^Cassandra needs Java 17 to 23, and \/.*\/bin\/java is Java 25: install it \(Debian: .*, macOS: brew install openjdk@17\) and set JAVA_HOME, or do without$/,
   );
   program("java", 'openjdk version "23.0.1" 2024-10-15');
+  expect(await findJava(asker, environment(), wishes)).toBe(scratch("bin/java"));
+});
+
+test("with a Java that cannot compile, where that is needed", async () => {
+  program("java", 'openjdk version "17.0.15" 2025-04-15');
+  const asker = { title: "OpenSearch", otherwise: "or do without" };
   expect(await findJava(asker, environment())).toBe(scratch("bin/java"));
+  await expect(findJava(asker, environment(), { compiler: true })).rejects.toThrow(
+    /^OpenSearch needs Java 17 or newer with its compiler, and \/.*\/bin\/java has none: install it \(Debian: apt-get install openjdk-17-jdk-headless, macOS: brew install openjdk\), or do without$/,
+  );
+  program("java", 'openjdk version "17.0.15" 2025-04-15 jdk.compiler@17.0.15');
+  expect(await findJava(asker, environment(), { compiler: true })).toBe(scratch("bin/java"));
 });
 
 test("with Java, but neither jars nor Maven", async () => {

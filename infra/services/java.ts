@@ -9,20 +9,29 @@ const OLDEST_JAVA = 17;
 export interface Asker {
   readonly title: string;
   readonly otherwise: string;
+}
+
+/** What of Java is not good for everything. */
+export interface JavaWishes {
   /** Where it does not run on every newer Java. */
-  readonly newestJava?: number;
+  readonly newest?: number;
+  /** Where it is compiled when it starts, for which a JRE is not enough. */
+  readonly compiler?: boolean;
 }
 
 /** The path of a Java that is new enough. */
-export async function findJava(asker: Asker, environment: Environment): Promise<string> {
-  const { title, otherwise, newestJava = Infinity } = asker;
-  const [range, brew, then] =
-    newestJava === Infinity
-      ? ["or newer", "openjdk", ""]
-      : [`to ${newestJava}`, `openjdk@${OLDEST_JAVA}`, " and set JAVA_HOME"];
+export async function findJava(
+  { title, otherwise }: Asker,
+  environment: Environment,
+  { newest = Infinity, compiler = false }: JavaWishes = {},
+): Promise<string> {
+  const needed = `Java ${OLDEST_JAVA} ${newest === Infinity ? "or newer" : `to ${newest}`}${compiler ? " with its compiler" : ""}`;
+  const debian = `openjdk-17-${compiler ? "jdk" : "jre"}-headless`;
+  const macos = newest === Infinity ? "openjdk" : `openjdk@${OLDEST_JAVA}`;
+  const install = `install it (Debian: apt-get install ${debian}, macOS: brew install ${macos})`;
   const missing = (what: string): UsageError =>
     new UsageError(
-      `${title} needs Java ${OLDEST_JAVA} ${range}, and ${what}: install it (Debian: apt-get install openjdk-17-jre-headless, macOS: brew install ${brew})${then}, ${otherwise}`,
+      `${title} needs ${needed}, and ${what}: ${install}${newest === Infinity ? "" : " and set JAVA_HOME"}, ${otherwise}`,
     );
   const home = environment["JAVA_HOME"];
   const directories = [...(home ? [path.join(home, "bin")] : []), ...pathDirectories(environment)];
@@ -32,7 +41,9 @@ export async function findJava(asker: Asker, environment: Environment): Promise<
   const { code, output } = await runProgram(java, ["-version"], { environment });
   const version = javaVersion(output);
   if (code !== 0 || version === null) throw missing(`${java} -version does not work`);
-  if (version < OLDEST_JAVA || version > newestJava) throw missing(`${java} is Java ${version}`);
+  if (version < OLDEST_JAVA || version > newest) throw missing(`${java} is Java ${version}`);
+  if (compiler && !(await runProgram(java, ["--list-modules"], { environment })).output.includes("jdk.compiler"))
+    throw missing(`${java} has none`);
   return java;
 }
 

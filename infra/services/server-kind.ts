@@ -2,7 +2,16 @@
 import { type ProcessIdentity } from "./process-identity";
 import { type Environment, type User } from "./programs";
 
-export const serviceNames = ["kafka", "postgres", "gcs", "s3", "bigquery", "cassandra"] as const;
+export const serviceNames = [
+  "kafka",
+  "postgres",
+  "gcs",
+  "s3",
+  "bigquery",
+  "cassandra",
+  "opensearch",
+  "elasticsearch",
+] as const;
 export type ServiceName = (typeof serviceNames)[number];
 
 /** What is started when nobody says what: most jobs need no more, and the others take memory and downloads. */

@@ -8,10 +8,12 @@ import { makeDirectory, shownPath } from "../../io/local-path";
 import { messageOf, RunError } from "../../schema/errors";
 import { bigquery } from "./bigquery/bigquery";
 import { cassandra } from "./cassandra/cassandra";
+import { elasticsearch } from "./elasticsearch/elasticsearch";
 import { gcs } from "./gcs/gcs";
 import { kafka } from "./kafka/kafka";
 import { withLock } from "./lock";
 import { logTail } from "./log-tail";
+import { opensearch } from "./opensearch/opensearch";
 import { choosePort, isListening } from "./ports";
 import { postgres } from "./postgres/postgres";
 import { endProcess, identityOf, isRunning, type ProcessIdentity } from "./process-identity";
@@ -20,7 +22,16 @@ import { readRecord, writeRecord } from "./record";
 import { s3 } from "./s3/s3";
 import { type Command, type Installation, type ServerKind, type ServiceName, type Site } from "./server-kind";
 
-const kinds: Readonly<Record<ServiceName, ServerKind>> = { kafka, postgres, gcs, s3, bigquery, cassandra };
+const kinds: Readonly<Record<ServiceName, ServerKind>> = {
+  kafka,
+  postgres,
+  gcs,
+  s3,
+  bigquery,
+  cassandra,
+  opensearch,
+  elasticsearch,
+};
 
 /** A cold start on a machine that is busy with other things. */
 const START_LIMIT = 120_000;

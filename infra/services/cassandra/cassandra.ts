@@ -14,7 +14,7 @@ const jars: Jars = {
   pom: path.join(__dirname, "pom.xml"),
   megabytes: 70,
   // It replaces Java's security policy, which later ones refuse.
-  newestJava: 23,
+  java: { newest: 23 },
 };
 
 export const cassandra: ServerKind = {

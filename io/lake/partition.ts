@@ -160,6 +160,9 @@ function timesOfText(text: string): { from: number; to: number } | null {
 // eslint-disable-next-line no-control-regex -- those are meant
 const HOSTILE = /[\u0000-\u001f"#%'*/:=?\\\u007f{}[\]^<>|]/g;
 
+/** Those of them that can be seen. */
+export const ESCAPED: readonly string[] = [...`"#%'*/:=?\\{}[]^<>|. `];
+
 function escaped(text: string): string {
   const name = text.replaceAll(HOSTILE, (one) => `%${one.charCodeAt(0).toString(16).toUpperCase().padStart(2, "0")}`);
   // A text that reads like no value at all; and Windows drops a dot or a space at the end of a name.

@@ -1,22 +1,16 @@
 // The local servers themselves: started from nothing, used by clients, killed, started again with their data, stopped.
 import { execFile } from "node:child_process";
-import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import net from "node:net";
 import path from "node:path";
 import { promisify } from "node:util";
-import { CreateBucketCommand, GetObjectCommand, PutObjectCommand, S3Client } from "@aws-sdk/client-s3";
-import { adapt, managedwriter } from "@google-cloud/bigquery-storage";
-import { Storage } from "@google-cloud/storage";
-import { credentials } from "@grpc/grpc-js";
-import { Client as SearchClient } from "@opensearch-project/opensearch";
-import { Client as CassandraClient, type types } from "cassandra-driver";
 import { Kafka, logLevel, Partitioners } from "kafkajs";
 import { Client } from "pg";
 import { freePort } from "../infra/services/ports";
 import { parquetReader } from "../infra/services/parquet-reader/parquet-reader";
 import { identityOf } from "../infra/services/process-identity";
 import { runProgram } from "../infra/services/programs";
-import { serviceNames, type ServiceName } from "../infra/services/server-kind";
+import { serviceNames, usualServices, type ServiceName } from "../infra/services/server-kind";
 import {
   killService,
   restartService,
@@ -27,6 +21,7 @@ import {
   type ServiceStatus,
 } from "../infra/services/services";
 import { messageOf, UsageError } from "../schema/errors";
+import { appendToBigQuery, askBigQuery, loadIntoBigQuery, putNumber, s3Client, uses } from "./service-uses";
 
 const root = path.resolve(__dirname, "..");
 // Not the developer's own servers. Inside the repository, since a user that root steps down to may not enter every place.
@@ -236,232 +231,78 @@ test("down: nothing runs, the data stays; with --data it goes", async () => {
 });
 
 describe("the servers that are started by name", () => {
-  /** What a client does with each. */
-  interface Use {
-    readonly write: (service: RunningService) => Promise<void>;
-    readonly read: (service: RunningService) => Promise<string>;
-    /** What is read when all is well. */
-    readonly there: string;
-    /** Whether what was written is there after a kill. */
-    readonly keeps: boolean;
-  }
-
-  interface BigQueryAnswer {
-    readonly rows?: readonly { readonly f: readonly { readonly v: unknown }[] }[];
-    readonly status?: unknown;
-  }
-
-  const searching: Use = {
-    write: async (service) => {
-      const client = searchClient(service);
-      const operations = [{ index: { _index: "numbers", _id: "one" } }, { number: 1 }];
-      const { body } = await client.bulk({ refresh: true, body: operations });
-      expect(body.errors).toBe(false);
-    },
-    read: async (service) => {
-      const { body } = await searchClient(service).search({ index: "numbers" });
-      return JSON.stringify(body.hits.hits.map(({ _source }) => _source as unknown));
-    },
-    there: '[{"number":1}]',
-    keeps: true,
-  };
-
-  const uses = {
-    gcs: {
-      write: async (service) => {
-        const [bucket] = await storage(service).createBucket("lake");
-        await bucket.file("in/numbers.ndjson").save('{"number":1}\n{"number":2}\n', { resumable: false });
-      },
-      read: async (service) => (await storage(service).bucket("lake").file("in/numbers.ndjson").download()).toString(),
-      there: '{"number":1}\n{"number":2}\n',
-      keeps: true,
-    },
-    s3: {
-      write: async ({ environment }) => {
-        const client = objects(environment);
-        await client.send(new CreateBucketCommand({ Bucket: "lake" }));
-        await client.send(new PutObjectCommand({ Bucket: "lake", Key: "in/a=1/numbers.ndjson", Body: '{"number":1}' }));
-      },
-      read: async ({ environment }) => {
-        const get = new GetObjectCommand({ Bucket: "lake", Key: "in/a=1/numbers.ndjson" });
-        return (await (await objects(environment).send(get)).Body?.transformToString()) ?? "";
-      },
-      there: '{"number":1}',
-      keeps: false,
-    },
-    bigquery: {
-      write: async (service) => {
-        await bigQuery(service, "datasets", { datasetReference: { datasetId: "numbers" } });
-        // Not by `create table`, which makes a NUMERIC of three places here.
-        const fields = [
-          { name: "number", type: "INT64" },
-          { name: "price", type: "NUMERIC" },
-        ];
-        const tableReference = { projectId: "test", datasetId: "numbers", tableId: "small" };
-        await bigQuery(service, "datasets/numbers/tables", { tableReference, schema: { fields } });
-        await ask(service, "insert into numbers.small values (1, 0.123456789), (2, 12.345678901)");
-      },
-      read: async (service) => JSON.stringify(await ask(service, "select number, price from numbers.small order by 1")),
-      there: '[["1","0.123456789"],["2","12.345678901"]]',
-      keeps: true,
-    },
-    cassandra: {
-      write: async (service) => {
-        await cql(
-          service,
-          "create keyspace numbers with replication = {'class': 'SimpleStrategy', 'replication_factor': 1}",
-        );
-        await cql(service, "create table numbers.small (number int primary key, price decimal)");
-        await cql(service, "insert into numbers.small (number, price) values (1, 12.345678901)");
-      },
-      read: async (service) => {
-        const { rows } = await cql(service, "select number, price from numbers.small");
-        return rows.map((row) => row.values().join(" ")).join("\n");
-      },
-      there: "1 12.345678901",
-      keeps: true,
-    },
-    opensearch: searching,
-    elasticsearch: searching,
-  } satisfies Readonly<Record<string, Use>>;
-  type Other = keyof typeof uses;
-  const others = Object.keys(uses) as Other[];
-  let started: Record<Other, RunningService>;
-
-  const storage = ({ environment }: RunningService): Storage =>
-    new Storage({ apiEndpoint: environment["STORAGE_EMULATOR_HOST"], projectId: "test" });
-
-  /** A client as it is where the environment is all that it is told. */
-  const objects = (
-    environment: RunningService["environment"],
-    secret = environment["AWS_SECRET_ACCESS_KEY"],
-  ): S3Client =>
-    new S3Client({
-      endpoint: environment["AWS_ENDPOINT_URL_S3"],
-      region: environment["AWS_REGION"],
-      credentials: { accessKeyId: environment["AWS_ACCESS_KEY_ID"] ?? "", secretAccessKey: secret ?? "" },
-    });
-
-  /** BigQuery's own REST interface: a POST and its answer. */
-  async function bigQuery({ environment }: RunningService, path: string, body: object): Promise<BigQueryAnswer> {
-    const url = `${environment["BIGQUERY_EMULATOR_HOST"]}/bigquery/v2/projects/test/${path}`;
-    const headers = { "content-type": "application/json" };
-    const response = await fetch(url, { method: "POST", headers, body: JSON.stringify(body) });
-    const answer = (await response.json()) as BigQueryAnswer;
-    if (!response.ok) throw new Error(JSON.stringify(answer));
-    return answer;
-  }
-
-  /** The rows of a query's answer, as lists of what BigQuery writes for each value. */
-  async function ask(service: RunningService, query: string): Promise<unknown[][]> {
-    const { rows = [] } = await bigQuery(service, "queries", { query, useLegacySql: false });
-    return rows.map(({ f }) => f.map(({ v }) => v));
-  }
-
-  async function cql(service: RunningService, query: string): Promise<types.ResultSet> {
-    const contactPoints = [new URL(service.url).host];
-    const client = new CassandraClient({ contactPoints, localDataCenter: "datacenter1" });
-    try {
-      return await client.execute(query);
-    } finally {
-      await client.shutdown();
-    }
-  }
-
-  const searchClient = ({ url }: RunningService): SearchClient =>
-    new SearchClient({ node: `http://${new URL(url).host}` });
-
-  /** The processes of the group that a server's process leads. */
-  async function groupOf({ pid }: RunningService): Promise<string[]> {
-    const { output } = await runProgram("ps", ["-e", "-o", "pgid=,stat=,args="]);
-    const lines = output.split("\n").map((line) => line.trim());
-    return lines.filter((line) => line.startsWith(`${pid} `) && !/^\d+ Z/.test(line));
-  }
+  type Named = keyof typeof uses;
+  const named = Object.keys(uses) as Named[];
+  let started: Record<Named, RunningService>;
 
   beforeAll(async () => {
-    started = await startServices(others, options);
-    // Where nothing is in the cache yet, half a gigabyte has to be fetched.
+    started = await startServices(named, options);
+    // Where nothing is in the cache yet, several hundred megabytes have to be fetched.
   }, 900_000);
 
+  test("they are all that are not started without a name", () => {
+    expect(named).toEqual(serviceNames.filter((name) => !usualServices.includes(name)));
+  });
+
   test("up, with what to set for clients; reached from this machine only", async () => {
-    expect(await serviceStatus(others, options)).toEqual(
-      others.map((name) => {
+    expect(await serviceStatus(named, options)).toEqual(
+      named.map((name) => {
         const { url, port, environment, pid, log } = started[name];
         return { name, url, port, environment, pid, log, ready: true, state: "ready" };
       }),
     );
-    for (const { port } of Object.values(started)) expect(await isRefused(port)).toBe(true);
+    // Some have a second port, the one after.
+    for (const { port } of Object.values(started))
+      expect([await isRefused(port), await isRefused(port + 1)]).toEqual([true, true]);
   });
 
   test("the command prints what to set", async () => {
     expect(await run("up", "gcs")).toBe(`export STORAGE_EMULATOR_HOST=${started.gcs.url}\n`);
   });
 
-  test.each(others)("%s takes and gives", async (name) => {
-    await uses[name].write(started[name]);
-    expect(await uses[name].read(started[name])).toBe(uses[name].there);
+  test.each(named)("%s takes and gives", async (name) => {
+    await uses[name].create(started[name]);
+    await uses[name].add(started[name], 1);
+    expect(await uses[name].read(started[name])).toEqual([1]);
   });
 
-  test("S3 refuses a wrong secret, and does not write what is there already where that is asked for", async () => {
-    const { environment } = started.s3;
-    const put = { Bucket: "lake", Key: "in/a=1/numbers.ndjson", Body: "none", IfNoneMatch: "*" };
-    await expect(objects(environment, "wrong").send(new PutObjectCommand(put))).rejects.toThrow(/signature/);
-    await expect(objects(environment).send(new PutObjectCommand(put))).rejects.toThrow(/pre-conditions/);
-    expect(await uses.s3.read(started.s3)).toBe(uses.s3.there);
+  test("S3 refuses a wrong secret, and does not write over what is there where that is asked for", async () => {
+    await expect(s3Client(started.s3, "wrong").send(putNumber(2))).rejects.toThrow(/signature/);
+    await expect(s3Client(started.s3).send(putNumber(1))).rejects.toThrow(/pre-conditions/);
+    expect(await uses.s3.read(started.s3)).toEqual([1]);
   });
 
   test("BigQuery loads what lies in GCS, and appends by the Storage Write API", async () => {
-    const schema = { fields: [{ name: "number", type: "INT64" }] };
-    const destinationTable = { projectId: "test", datasetId: "numbers", tableId: "loaded" };
-    const load = { sourceUris: ["gs://lake/in/numbers.ndjson"], sourceFormat: "NEWLINE_DELIMITED_JSON" };
-    const { status } = await bigQuery(started.bigquery, "jobs", {
-      configuration: { load: { ...load, schema, destinationTable } },
-    });
-    expect(status).toEqual({ state: "DONE" });
-    expect(await ask(started.bigquery, "select sum(number) from numbers.loaded")).toEqual([["3"]]);
-
-    const [apiEndpoint = "", port] = started.bigquery.environment["BIGQUERY_STORAGE_EMULATOR_HOST"]?.split(":") ?? [];
-    const sslCreds = credentials.createInsecure();
-    const client = new managedwriter.WriterClient({ projectId: "test", apiEndpoint, port: Number(port), sslCreds });
-    const connection = await client.createStreamConnection({
-      streamId: managedwriter.DefaultStream,
-      destinationTable: "projects/test/datasets/numbers/tables/loaded",
-    });
-    const protoDescriptor = adapt.convertStorageSchemaToProto2Descriptor(
-      adapt.convertBigQuerySchemaToStorageTableSchema(schema),
-      "row",
-    );
-    const writer = new managedwriter.JSONWriter({ connection, protoDescriptor });
-    await writer.appendRows([{ number: 4 }]).getResult();
-    writer.close();
-    client.close();
-    expect(await ask(started.bigquery, "select sum(number) from numbers.loaded")).toEqual([["7"]]);
+    await loadIntoBigQuery(started.bigquery, "gs://lake/in/a=1/n.ndjson", "loaded");
+    await appendToBigQuery(started.bigquery, "loaded", 5);
+    expect(await askBigQuery(started.bigquery, "select sum(number) from numbers.loaded")).toEqual([["6"]]);
   });
 
-  test("killed, nothing of them runs, and up brings them back where they were", async () => {
-    for (const name of others) {
+  test("killed at once after an answer: nothing of them runs, and up brings them back where they were", async () => {
+    for (const name of named) {
+      await uses[name].add(started[name], 2);
       await killService(name, options);
-      expect([name, await state(name), await groupOf(started[name])]).toEqual([name, "crashed", []]);
+      expect([name, await state(name), groupOf(started[name])]).toEqual([name, "crashed", []]);
     }
-    const again = await startServices(others, options);
-    for (const name of others) {
+    const again = await startServices(named, options);
+    for (const name of named) {
       expect(again[name].url).toBe(started[name].url);
       expect(again[name].pid).not.toBe(started[name].pid);
-      if (uses[name].keeps) expect(await uses[name].read(again[name])).toBe(uses[name].there);
-      else await expect(uses[name].read(again[name])).rejects.toThrow();
+      if (uses[name].keeps) expect([name, await uses[name].read(again[name])]).toEqual([name, [1, 2]]);
+      else await expect(uses[name].read(again[name])).rejects.toThrow("does not exist");
     }
     started = again;
   });
 
   test("down: nothing runs, and with --data nothing is left", async () => {
-    await stopServices(others, { ...options, data: true });
-    for (const name of others) {
-      expect([name, await state(name), await groupOf(started[name])]).toEqual([name, "stopped", []]);
+    await stopServices(named, { ...options, data: true });
+    for (const name of named) {
+      expect([name, await state(name), groupOf(started[name])]).toEqual([name, "stopped", []]);
       expect(existsSync(path.join(directory, name))).toBe(false);
     }
   });
 
-  test.each(others)("%s without its programs: one sentence, and nothing is started", async (name) => {
+  test.each(named)("%s without its programs: one sentence, and nothing is started", async (name) => {
     const error: unknown = await startServices([name], { ...options, environment: { PATH: "" } }).catch(
       (thrown: unknown) => thrown,
     );
@@ -470,6 +311,21 @@ describe("the servers that are started by name", () => {
     expect(existsSync(path.join(directory, name))).toBe(false);
   });
 });
+
+/** The processes of the group that a server's process leads; on Linux, where they can be listed without a program. */
+function groupOf({ pid }: RunningService): string[] {
+  const stats = process.platform === "linux" ? readdirSync("/proc").filter((name) => /^\d+$/.test(name)) : [];
+  return stats.filter((name) => {
+    try {
+      const stat = readFileSync(`/proc/${name}/stat`, "utf8");
+      const [state, , group] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+      return group === String(pid) && state !== "Z";
+    } catch {
+      // Ended between the list and the look.
+      return false;
+    }
+  });
+}
 
 test("the Parquet reader", async () => {
   const script = "import pyarrow.parquet, pyarrow; print(pyarrow.__version__)";

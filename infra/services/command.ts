@@ -18,7 +18,8 @@ const help = `Real servers for development and tests, on this machine only.
 
   names     ${serviceNames.join(", ")};
             without any, up means ${usualServices.join(" and ")}, down and status mean all
-  --port    where a server listens, such as --port kafka=19092; else where it was before
+  --port    where a server listens, such as --port kafka=19092; else where it was before. Those that speak two
+            protocols take the port after it too
 
 What connectors need in their environment to find a server is printed as export lines, and by status --json.
 

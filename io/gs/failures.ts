@@ -1,4 +1,5 @@
 // What Google's client throws, as one sentence for a person; and whether the same again may go well.
+import { existsSync } from "node:fs";
 import { codeOf, messageOf, RunError, UnavailableError, UsageError } from "../../schema/errors";
 
 const NETWORK = ["ECONNREFUSED", "ECONNRESET", "EPIPE", "ETIMEDOUT", "ENOTFOUND", "EAI_AGAIN", "ENETUNREACH"];
@@ -28,10 +29,10 @@ export function explain(error: unknown, bucket: string, what: string): Error {
   const [reason] = ((error as { errors?: { reason?: string }[] } | null)?.errors ?? []).map((one) => one.reason ?? "");
   if (/default credentials|invalid_grant|invalid_client|private key|keyFile|incoming JSON|client_email/i.test(message))
     return noCredentials(message);
-  if (codeOf(error) === "ENOENT" && /credentials|\.json/i.test(message))
-    return new UsageError(
-      `The file that GOOGLE_APPLICATION_CREDENTIALS names is not there (${message}): correct it, or write the file`,
-    );
+  // The client says only which part of the path is missing.
+  const file = process.env["GOOGLE_APPLICATION_CREDENTIALS"] ?? "";
+  if (message.includes("ENOENT") && file !== "" && !existsSync(file))
+    return new UsageError(`GOOGLE_APPLICATION_CREDENTIALS names a file that is not there: ${file}`);
   if (status === 401 && /anonymous/i.test(message)) return noCredentials(message);
   if (status === 401)
     return new UsageError(

@@ -4,7 +4,7 @@ import { mkdtempSync, realpathSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 
-const MEGABYTES = 2;
+const KILOBYTES = 2048;
 const rooms: string[] = [];
 
 export interface LittleRoom {
@@ -13,9 +13,9 @@ export interface LittleRoom {
   readonly free: () => Promise<void>;
 }
 
-export async function littleRoom(): Promise<LittleRoom> {
+export async function littleRoom(kilobytes = KILOBYTES): Promise<LittleRoom> {
   const directory = mkdtempSync(path.join(realpathSync(os.tmpdir()), "beamline-little-room-"));
-  execFileSync("mount", ["-t", "tmpfs", "-o", `size=${MEGABYTES}m`, "beamline", directory]);
+  execFileSync("mount", ["-t", "tmpfs", "-o", `size=${kilobytes}k`, "beamline", directory]);
   rooms.push(directory);
   return {
     directory,

@@ -53,6 +53,8 @@ export class S3Store implements BucketStore {
   ) {}
 
   static open(bucket: string, environment: NodeJS.ProcessEnv = process.env): S3Store {
+    // A notice that a later version will need a newer Node: package.json says which version is used here.
+    process.env["AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED"] ??= "true";
     // eslint-disable-next-line @typescript-eslint/no-require-imports -- loaded when the first bucket is used, and not before
     const sdk = require("@aws-sdk/client-s3") as Sdk;
     return new S3Store(bucket, sdk, clientFor(sdk, environment));

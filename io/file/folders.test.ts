@@ -357,7 +357,9 @@ describe("?replace=true", () => {
     await write(options, batchOf("p2"), [candle(0, 2)]);
     writeFileSync(scratch("lake/candles/day=2026-01-01/p1-00000.parquet"), old);
     writeFileSync(scratch("lake/candles/_manifests/p1.json"), oldManifest);
-    await write(options, batchOf("p2"), [candle(0, 2)]);
+    const ranges = await fileSource.plan(parseAddress(`file:${scratch("lake/candles")}/`), EVERYTHING);
+    expect(ranges.map(({ source }) => path.basename(source))).toEqual(["p2-00000.parquet"]);
+    for (let time = 0; time < 2; time += 1) await write(options, batchOf("p2"), [candle(0, 2)]);
     expect(dataFiles()).toEqual(["candles/day=2026-01-01/p2-00000.parquet"]);
     expect(manifest("p2").replaces).toEqual(["day=2026-01-01/p1-00000.parquet"]);
   });

@@ -21,6 +21,8 @@ export function runDying(
   const [node = "", ...words] = asProcess.slice(0, -1);
   const child = spawn(node, [...words, path.join(__dirname, "dying-job.ts"), JSON.stringify(said)], {
     cwd,
+    // Under jest, what a test sets in the environment does not reach a child by itself.
+    env: process.env,
     stdio: [feed === undefined ? "ignore" : "pipe", "ignore", "inherit"],
   });
   if (child.stdin !== null) {

@@ -165,7 +165,7 @@ function denied({ message }: BigQueryFailure, shown: string): RunError {
 }
 
 function notFound({ message }: BigQueryFailure, settings: BigQuerySettings, shown: string): Error {
-  if (/not found in location/i.test(message))
+  if (/dataset \S+ was not found in location/i.test(message))
     return new UsageError(
       `${shown} is not where it was looked for (${message}): name its location (?location=…), or leave that out`,
     );

@@ -90,6 +90,8 @@ export type Via = "load" | "write";
 export interface SinkSettings extends BigQuerySettings {
   /** Null: as it is usual for the batch. */
   readonly via: Via | null;
+  /** The REST interface of an emulator of Cloud Storage. */
+  readonly bucketEmulator: string | null;
   readonly staging: { readonly bucket: string; readonly prefix: string } | null;
   /** Null: as it is usual for the table; an empty text or list: by none. */
   readonly partition: string | null;
@@ -161,6 +163,7 @@ export function sinkSettingsOf(address: Address, environment: Environment = proc
   const partition = options.text("partition");
   return {
     ...commonOf(address, options, environment),
+    bucketEmulator: emulatorOf(environment["STORAGE_EMULATOR_HOST"]),
     via,
     staging: staging === null ? null : { bucket, prefix: prefix.replace(/\/+$/, "") },
     partition: partition === "none" ? "" : partition,

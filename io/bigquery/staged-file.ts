@@ -123,13 +123,20 @@ const objectOf = (prefix: string, table: string): string => `${prefix === "" ? "
 
 const clients = new Map<string, CloudStorage.Storage>();
 
-function bucketOf({ project, giveUp }: SinkSettings, bucket: string): CloudStorage.Bucket {
-  let client = clients.get(project);
+function bucketOf({ project, giveUp, bucketEmulator }: SinkSettings, bucket: string): CloudStorage.Bucket {
+  const key = JSON.stringify([project, giveUp, bucketEmulator]);
+  let client = clients.get(key);
   if (client === undefined) {
     // eslint-disable-next-line @typescript-eslint/no-require-imports -- a quarter of a second that only those pay who use it
     const { Storage } = require("@google-cloud/storage") as typeof CloudStorage;
-    client = new Storage({ projectId: project, retryOptions: { totalTimeout: Math.ceil(giveUp / 1000) } });
-    clients.set(project, client);
+    client = new Storage({
+      projectId: project,
+      retryOptions: { totalTimeout: Math.ceil(giveUp / 1000) },
+      ...(bucketEmulator === null ? {} : { apiEndpoint: bucketEmulator }),
+    });
+    // The client itself takes STORAGE_EMULATOR_HOST for the whole address, path and all.
+    if (bucketEmulator !== null) client.baseUrl = `${bucketEmulator}/storage/v1`;
+    clients.set(key, client);
   }
   return client.bucket(bucket);
 }

@@ -1,0 +1,73 @@
+import { z } from "zod";
+import { tableOf, timestamp, type Table } from "../../schema/table";
+import { type Batch } from "../connector";
+import { commitScript, type Given } from "./commit-script";
+import { type Shape, type StoredType } from "./shape";
+
+const place = { project: "p", dataset: "d" };
+const batch: Batch = {
+  ...{ job: "j", pipeline: "p", id: "b1", plan: "p1", ranges: [], replays: [] },
+  turn: { number: 3, epoch: 2 },
+};
+
+const table = tableOf("t", z.object({ id: z.string(), at: timestamp(), n: z.int().nullable(), tree: z.unknown().meta({ column: { kind: "json" } }) }), { key: ["id", "at"] }); // prettier-ignore
+const TYPES: readonly StoredType[] = ["STRING", "TIMESTAMP", "INT64", "JSON"];
+
+function given(of: Table = table, more: Partial<Given> = {}): Given {
+  const columns = of.columns.map((column, at) => ({
+    ...{ column, type: TYPES[at] ?? ("STRING" as const), whole: 1, scale: 0, maxLength: null },
+  }));
+  const shape: Shape = { table: of, columns, found: null, added: [], partition: "at", cluster: [] };
+  return { output: "o", shape, staging: "beamline_staging_o_1", days: { first: 5, last: 7 }, rows: 2, ...more };
+}
+
+const statements = (script: string): string[] => script.trimEnd().split("\n");
+
+test("the source is without duplicates, the last row of a key counts, and other days are left alone", () => {
+  const [begin, merge = "", record, end] = statements(commitScript(place, batch, [given()]));
+  expect([begin, end]).toEqual(["BEGIN TRANSACTION;", "COMMIT TRANSACTION;"]);
+  // Real BigQuery refuses a MERGE whose source has a key twice; the emulator does not.
+  expect(merge).toContain("QUALIFY ROW_NUMBER() OVER (PARTITION BY g.c0, g.c1 ORDER BY g.n DESC) = 1) AS s");
+  expect(merge).toContain(
+    "ON t.`id` = s.c0 AND t.`at` = s.c1 AND t.`at` >= TIMESTAMP_MILLIS(5) AND t.`at` <= TIMESTAMP_MILLIS(7) ",
+  );
+  expect(merge).toContain(
+    "t.`n` IS DISTINCT FROM s.c2 OR TO_JSON_STRING(t.`tree`) IS DISTINCT FROM TO_JSON_STRING(s.c3)",
+  );
+  expect(record).toBe(
+    "UPDATE `p.d.beamline_batches` SET `batch` = 'b1', `number` = 3, `epoch` = 2, `rows` = 2 WHERE `job` = 'j' AND " +
+      "`output` = 'o' AND `batch` <> 'b1' AND (`epoch` IS NULL OR `epoch` <= 2);",
+  );
+});
+
+test("every change of a batch that is run again asks the record of batches first", () => {
+  const origin = { ...table, mode: "by-origin" as const, recomputedBy: "at" };
+  const ranges = [{ connector: "file", source: "a", from: 1, to: null, detail: {} }];
+  const covers = { since: 5, until: 9 };
+  const changes = (of: Batch) =>
+    statements(commitScript(place, of, [given(origin)])).filter((one) => /^(MERGE|DELETE)/.test(one));
+  const asks = /NOT EXISTS \(SELECT 1 FROM `p\.d\.beamline_batches` AS r .* \(r\.`batch` = 'b1' OR r\.`epoch` > 2\)\)/;
+  expect(changes({ ...batch, ranges, covers })).toHaveLength(3);
+  for (const change of changes({ ...batch, ranges, covers })) expect(change).toMatch(asks);
+  for (const change of changes({ ...batch, ranges, covers, turn: null }))
+    expect(change).not.toMatch(/beamline_batches/);
+});
+
+test("a table whose columns are all key, or stamps beside it, has nothing to be updated", () => {
+  const only = tableOf("t", z.object({ id: z.string(), at: timestamp() }), { key: ["id", "at"] });
+  const stamped = tableOf("t", z.object({ id: z.string(), at: timestamp() }), { key: ["id"], stamps: ["at"] });
+  for (const one of [only, stamped]) expect(commitScript(place, batch, [given(one)])).not.toContain("WHEN MATCHED");
+});
+
+test("names and texts stay what they are", () => {
+  const odd = { ...batch, job: "j'; DROP TABLE x; --\\\n\u0001" };
+  expect(commitScript(place, odd, [given()])).toContain("`job` = 'j\\'; DROP TABLE x; --\\\\\\n\\u0001' AND");
+});
+
+test("an output without rows is put on record, and nothing is merged", () => {
+  const [, record, end] = statements(
+    commitScript(place, batch, [given(table, { staging: null, days: null, rows: 0 })]),
+  );
+  expect(record).toMatch(/^UPDATE/);
+  expect(end).toBe("COMMIT TRANSACTION;");
+});

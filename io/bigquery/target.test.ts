@@ -111,6 +111,14 @@ describe("a job's name is given once", () => {
     expect(double.commits).toBe(1);
   });
 
+  test("and where no record of batches decides, they are merged", async () => {
+    const alone = batchOf(1, 1, { turn: null });
+    await run(alone);
+    await run(alone, [{ symbol: "A", count: 99 }]);
+    expect(double.jobsOf("commit")).toHaveLength(2);
+    expect(double.commits).toBe(2);
+  });
+
   test("a job that failed is of no use: the work goes on under the next name", async () => {
     double.fault({ on: /^POST \/jobs$/, kind: "load", times: 1, does: { failJob: backend } });
     double.fault({ on: /^POST \/jobs$/, kind: "commit", times: 1, does: { failJob: concurrent } });

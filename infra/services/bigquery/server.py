@@ -5,6 +5,7 @@ import os
 import sys
 
 import duckdb
+from bqemulator.cli import main
 from duckdb_extensions import import_extension
 
 # DuckDB unpacks them there once, beside the packages.
@@ -15,16 +16,9 @@ duckdb.connect = functools.partial(
         "autoinstall_known_extensions": "false",
     },
 )
-with duckdb.connect(":memory:") as connection:
-    import_extension("spatial", con=connection)
-    import_extension("avro", con=connection)
-
-from bqemulator.cli import main  # noqa: E402: it connects while it is imported
-
-from bqemulator.storage import type_map  # noqa: E402: as above
-
-# DuckDB has no decimals of more than 38 digits: with the emulator's own 76 no table with a BIGNUMERIC can be made.
-type_map._BQ_TO_DUCKDB["BIGNUMERIC"] = "DECIMAL(38, 16)"
 
 if __name__ == "__main__":
+    with duckdb.connect(":memory:") as connection:
+        import_extension("spatial", con=connection)
+        import_extension("avro", con=connection)
     main()

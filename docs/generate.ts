@@ -8,6 +8,7 @@ import { catalog } from "../pipelines/catalog";
 import { type Pipeline } from "../pipelines/definition";
 import { type EnvironmentSetting } from "../io/about";
 import { type AddressOption } from "../io/address-options";
+import { type ColumnType } from "../schema/table";
 import { type Connector, type SourceConnector } from "../io/connector";
 import { everyConnector } from "../io/registry";
 import { JOB_LABELS, metricsTable } from "../runners/observe/catalogue";
@@ -153,8 +154,25 @@ function connectorSection({ connector, schemes }: { connector: Connector; scheme
   return parts.join("\n\n");
 }
 
+/** A column of each kind, as the table of types shows it. */
+const COLUMN_TYPES: readonly (readonly [string, ColumnType])[] = [
+  ["text", { kind: "text" }],
+  ["whole number", { kind: "integer" }],
+  ["double", { kind: "double" }],
+  ["boolean", { kind: "boolean" }],
+  ["decimal(38, 8)", { kind: "decimal", precision: 38, scale: 8 }],
+  ["decimal(38, 16)", { kind: "decimal", precision: 38, scale: 16 }],
+  ["timestamp", { kind: "timestamp" }],
+  ["date", { kind: "date" }],
+  ["bytes", { kind: "bytes" }],
+  ["JSON", { kind: "json" }],
+  ["list of texts", { kind: "json", of: { kind: "text" } }],
+];
+
 function connectorsPage(): string {
   const every = everyConnector();
+  const written = every.filter(({ connector }) => connector.sink !== undefined);
+  const typed = written.filter(({ connector }) => connector.about.typeOf !== undefined);
   return [
     "# Connectors",
     NOTE,
@@ -169,6 +187,23 @@ function connectorsPage(): string {
       ]),
     ),
     "What becomes of rows that are written again, because their batch is run again after a crash. keyed: each replaces the row of its key, so it is as if it had been written once. named file: the batch's file is replaced by the same one. append: they are there once more.",
+    "## Written rows",
+    "Places that are proven pass one suite of tests, [test/conformance](../../test/conformance/suite.ts), against what the table names: values of all types, batches that are written again, the order of updates, rows that are refused, breaks, restarts, full disks, kills. All of it is on the direct runner; there is no other yet.",
+    table(
+      ["address", "on the direct runner", "with `--streaming`", "dead letters come back", "proven against"],
+      written.map(({ connector: { about, sink }, schemes }) => [
+        schemes.map((scheme) => `\`${scheme}:\``).join(", "),
+        sink?.deliveryClass ?? "",
+        sink?.wants === "update" ? "each change of a window" : "a window once, when it is final",
+        sink?.letters === undefined ? "no" : "yes",
+        about.provenAgainst ?? "nothing yet",
+      ]),
+    ),
+    "## Types of columns",
+    table(
+      ["column", ...typed.map(({ schemes }) => schemes.map((scheme) => `\`${scheme}:\``).join(", "))],
+      COLUMN_TYPES.map(([name, type]) => [name, ...typed.map(({ connector }) => connector.about.typeOf?.(type) ?? "")]),
+    ),
     ...every.map(connectorSection),
   ].join("\n\n");
 }

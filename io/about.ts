@@ -1,4 +1,5 @@
 // What the reference says of a connector. The options in it are the lists that addresses are checked by.
+import { type ColumnType } from "../schema/table";
 import { type AddressOption } from "./address-options";
 
 /** What a connector takes from the environment. */
@@ -21,6 +22,10 @@ export interface About {
   /** The options of an address that is written to. */
   readonly writeOptions: readonly AddressOption[];
   readonly settings: readonly EnvironmentSetting[];
+  /** What a column of a type is there. Absent where nothing is written. */
+  readonly typeOf?: (type: ColumnType) => string;
+  /** What test/conformance has written to and read back: the place itself, or what stands for it. */
+  readonly provenAgainst?: string;
   /** Tests that kill a job which writes there, and find every record counted once; paths from the package's directory. */
   readonly killTests: readonly string[];
 }

@@ -2,7 +2,7 @@
 // Timestamps are ISO 8601 UTC, decimals are text so that no reader turns them into floats, and bytes are the text
 // itself when they were text, else "base64:" and their base64. A text in their place that begins so itself is written in
 // base64 too, so that a reader can tell.
-import { type Row, type Table } from "../schema/table";
+import { type ColumnType, type Row, type Table } from "../schema/table";
 import { cellOf, type Cell } from "./cell";
 
 /** What turns the rows of a table into lines, each with its line end. */
@@ -31,6 +31,27 @@ export function ndjsonOf(table: Table): RowText {
       return `${line}}\n`;
     },
   };
+}
+
+/** What a column is in NDJSON. */
+export function jsonType({ kind }: ColumnType): string {
+  switch (kind) {
+    case "integer":
+    case "double":
+      return "number";
+    case "boolean":
+      return "boolean";
+    case "json":
+      return "as it is";
+    case "bytes":
+      return "text, or base64: and its base64";
+    case "timestamp":
+      return "text, ISO 8601 in UTC";
+    case "text":
+    case "date":
+    case "decimal":
+      return "text";
+  }
 }
 
 const BASE64 = "base64:";

@@ -3,6 +3,7 @@ import { type Connector } from "../connector";
 import { checkSink } from "./check";
 import { readLetters } from "./letters";
 import { bigquerySettings, placeOf, readOptions, shownPlace, sinkSettingsOf, writeOptions } from "./settings";
+import { storedType } from "./shape";
 import { bigquerySource } from "./source";
 import { BigQueryTarget } from "./target";
 
@@ -19,6 +20,8 @@ export const bigquery: Connector = {
     readOptions,
     writeOptions,
     settings: bigquerySettings,
+    typeOf: storedType,
+    provenAgainst: "an emulator (bqemulator), and a double for what that does not do; never BigQuery itself",
     killTests: ["test/bigquery.integration.ts"],
   },
   source: bigquerySource,

@@ -45,7 +45,7 @@ export interface FoundTable {
 const NUMERIC = { whole: 29, scale: 9 };
 const BIGNUMERIC = { whole: 38, scale: 38 };
 
-function storedType(type: ColumnType): StoredType {
+export function storedType(type: ColumnType): StoredType {
   switch (type.kind) {
     case "text":
       return "STRING";

@@ -1,6 +1,8 @@
 // `file:` addresses: files of this machine, read and written.
 import { type Connector } from "../connector";
 import { lakeOptions } from "../lake/options";
+import { parquetType } from "../lake/parquet-schema";
+import { jsonType } from "../row-text";
 import { fileSink } from "./sink";
 import { fileReadOptions, fileSource } from "./source";
 
@@ -18,6 +20,8 @@ export const file: Connector = {
     readOptions: fileReadOptions,
     writeOptions: lakeOptions(null),
     settings: [],
+    typeOf: (type) => `${jsonType(type)}; in Parquet ${parquetType(type)}`,
+    provenAgainst: "disks",
     killTests: ["test/lake-kill.integration.ts"],
   },
   source: fileSource,

@@ -19,6 +19,7 @@ export const gs = bucketConnector({
         secret: false,
       },
     ],
+    provenAgainst: "fake-gcs-server; never Google Cloud Storage itself",
     killTests: ["test/lake-kill.integration.ts"],
   },
   open: (bucket) => GcsStore.open(bucket),

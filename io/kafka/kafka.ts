@@ -1,5 +1,6 @@
 // `kafka:` addresses: topics, read and written.
 import { type Connector } from "../connector";
+import { jsonType } from "../row-text";
 import { checkSink, checkSource } from "./check";
 import { readOptions, writeOptions } from "./options";
 import { kafkaSettings } from "./settings";
@@ -19,6 +20,8 @@ export const kafka: Connector = {
     readOptions,
     writeOptions,
     settings: kafkaSettings,
+    typeOf: jsonType,
+    provenAgainst: "Apache Kafka 4.3",
     killTests: ["test/ingest-kill.integration.ts"],
   },
   source: { ...kafkaSource, check: checkSource },

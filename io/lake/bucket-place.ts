@@ -15,7 +15,7 @@ export interface BucketStore extends Store {
 
 export interface Buckets {
   readonly scheme: "gs" | "s3";
-  readonly about: Pick<About, "summary" | "settings" | "killTests">;
+  readonly about: Pick<About, "summary" | "settings" | "killTests" | "provenAgainst">;
   /** Changes nothing and asks nobody. */
   readonly open: (bucket: string) => BucketStore;
 }

@@ -7,6 +7,7 @@ import { LineSplitter } from "../lines";
 import { bucketReadOptions, bucketSource } from "./bucket-source";
 import { LakeTarget, type Lake } from "./lake-target";
 import { checkTableName, lakeOptions, lakeOptionsOf } from "./options";
+import { parquetType } from "./parquet-schema";
 import { Partitioning } from "./partition";
 import { blocksOf, placeOf, type Buckets, type BucketStore } from "./bucket-place";
 import { type Store, type Stored } from "./store";
@@ -25,6 +26,7 @@ export function bucketConnector(buckets: Buckets): Connector {
     name: scheme,
     about: {
       ...about,
+      typeOf: parquetType,
       examples: [`${scheme}://bucket/lake/`, `${scheme}://bucket/lake/?partition=day(window_start)`],
       readOptions: bucketReadOptions,
       writeOptions: lakeOptions("parquet"),

@@ -50,6 +50,29 @@ export function formOf(table: Table, { name, type: columnType }: Column): ValueF
 /** What a column is a list of; null when its values are no lists. */
 export const itemOf = (type: ColumnType): ItemType | null => (type.kind === "json" ? (type.of ?? null) : null);
 
+/** What a column's type is called in Parquet. */
+export function parquetType(type: ColumnType): string {
+  const item = itemOf(type);
+  if (item !== null) return `LIST of ${parquetType(item)}`;
+  switch (type.kind) {
+    case "text":
+      return "STRING";
+    case "integer":
+      return "INT64";
+    case "bytes":
+      return "BYTE_ARRAY";
+    case "decimal":
+      return `DECIMAL(${type.precision}, ${type.scale})`;
+    case "timestamp":
+      return "TIMESTAMP (UTC, microseconds)";
+    case "double":
+    case "boolean":
+    case "date":
+    case "json":
+      return type.kind.toUpperCase();
+  }
+}
+
 function valueForm(type: ColumnType): ValueForm {
   switch (type.kind) {
     case "text":

@@ -3,6 +3,7 @@ import { type Connector } from "../connector";
 import { checkSink, checkSource } from "./check";
 import { readLetters } from "./letters";
 import { placeOf, postgresSettings, readOptions, settingsOf, shownServer, writeOptions } from "./settings";
+import { declaredType } from "./shape";
 import { postgresSource } from "./source";
 import { PostgresTarget } from "./target";
 
@@ -15,6 +16,8 @@ export const postgres: Connector = {
     readOptions,
     writeOptions,
     settings: postgresSettings,
+    typeOf: declaredType,
+    provenAgainst: "PostgreSQL 15",
     killTests: ["test/kill.integration.ts"],
   },
   source: { ...postgresSource, check: checkSource },

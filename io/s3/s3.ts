@@ -23,6 +23,7 @@ export const s3 = bucketConnector({
         secret: false,
       },
     ],
+    provenAgainst: "moto; never Amazon S3 itself",
     killTests: ["test/lake-kill.integration.ts"],
   },
   open: (bucket) => S3Store.open(bucket),

@@ -42,6 +42,14 @@ function fieldOf({ name, type }: Column, fullText: readonly string[]): NewField 
   }
 }
 
+/** The type of a column's field, in words. */
+export function fieldType(type: ColumnType): string {
+  const { type: name = "", enabled } = fieldOf({ name: "", type, nullable: true, description: "" }, []);
+  return type.kind === "decimal"
+    ? `${name}, with a number beside it`
+    : `${name}${enabled === false ? ", not searched" : ""}`;
+}
+
 export const mappingOf = (table: Table, fullText: readonly string[]) => ({
   dynamic: "strict",
   properties: Object.fromEntries(table.columns.map((column) => [column.name, fieldOf(column, fullText)])),

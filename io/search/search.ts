@@ -4,9 +4,10 @@ import { settingsFor, type SearchKind } from "./access";
 import { checkCluster } from "./check";
 import { readLetters } from "./letters";
 import { hostsOf, settingsOf, writeOptions } from "./options";
+import { fieldType } from "./mapping";
 import { SearchTarget } from "./target";
 
-const connectorOf = (kind: SearchKind, product: string): Connector => ({
+const connectorOf = (kind: SearchKind, product: string, against: string): Connector => ({
   name: kind,
   about: {
     summary: `${product}: an index for each output, made where it is missing; a row is the document of its key`,
@@ -18,6 +19,8 @@ const connectorOf = (kind: SearchKind, product: string): Connector => ({
     readOptions: [],
     writeOptions,
     settings: settingsFor(kind),
+    typeOf: fieldType,
+    provenAgainst: against,
     killTests: ["test/search.integration.ts"],
   },
   sink: {
@@ -32,5 +35,5 @@ const connectorOf = (kind: SearchKind, product: string): Connector => ({
   },
 });
 
-export const elasticsearch = connectorOf("elasticsearch", "Elasticsearch");
-export const opensearch = connectorOf("opensearch", "OpenSearch");
+export const elasticsearch = connectorOf("elasticsearch", "Elasticsearch", "Elasticsearch 7.10");
+export const opensearch = connectorOf("opensearch", "OpenSearch", "OpenSearch 2.19");

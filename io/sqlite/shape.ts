@@ -1,6 +1,6 @@
 // The shape of a table in SQLite: made when it is missing, compared when it is there.
 import { UsageError } from "../../schema/errors";
-import { type Column, type Table } from "../../schema/table";
+import { type ColumnType, type Table } from "../../schema/table";
 import { type Database } from "./database";
 
 /** Tables whose names begin so are this connector's own. */
@@ -16,8 +16,8 @@ function hasLongRows(table: Table): boolean {
   return table.columns.some((column) => column.type.kind === "bytes" || column.type.kind === "json");
 }
 
-function declaredType(column: Column): string {
-  switch (column.type.kind) {
+export function declaredType({ kind }: ColumnType): string {
+  switch (kind) {
     case "integer":
     case "boolean":
       return "INTEGER";
@@ -102,7 +102,7 @@ function differencesOf(found: readonly Found[], table: Table): string[] {
   for (const column of table.columns) {
     const there = rest.get(column.name);
     rest.delete(column.name);
-    const type = declaredType(column);
+    const type = declaredType(column.type);
     if (there === undefined) differences.push(`column ${column.name} is missing`);
     else if (there.type.toUpperCase() !== type)
       differences.push(`column ${column.name} is ${there.type || "untyped"}, not ${type}`);
@@ -122,7 +122,7 @@ function differencesOf(found: readonly Found[], table: Table): string[] {
 /** Makes the table, and beside it a view with its decimals as numbers for whoever wants to calculate in SQL. */
 export function createTable(database: Database, table: Table): void {
   const columns = table.columns.map(
-    (column) => `${quoteName(column.name)} ${declaredType(column)}${column.nullable ? "" : " NOT NULL"}`,
+    (column) => `${quoteName(column.name)} ${declaredType(column.type)}${column.nullable ? "" : " NOT NULL"}`,
   );
   const key = `PRIMARY KEY (${table.key.map(quoteName).join(", ")})`;
   const ending = hasLongRows(table) ? "" : " WITHOUT ROWID";

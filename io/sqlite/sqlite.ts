@@ -3,6 +3,7 @@ import { type Connector } from "../connector";
 import { localPath } from "../local-path";
 import { readLetters } from "./letters";
 import { checkSink, checkSource } from "./check";
+import { declaredType } from "./shape";
 import { readOptions, sqliteSource } from "./source";
 import { checkAddress, SqliteTarget } from "./target";
 
@@ -14,6 +15,8 @@ export const sqlite: Connector = {
     readOptions,
     writeOptions: [],
     settings: [],
+    typeOf: declaredType,
+    provenAgainst: "SQLite itself",
     killTests: ["test/kill.integration.ts", "test/kill.e2e.ts"],
   },
   source: { ...sqliteSource, check: checkSource },

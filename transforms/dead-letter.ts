@@ -62,7 +62,10 @@ export class DeadLetterGuard {
     if (this.seen < sample) return;
     if (this.row > consecutive) this.stop(`${this.row} ${this.things} in a row (the limit is ${consecutive})`, why);
     if (this.dead > share * this.seen)
-      this.stop(`${this.dead} of ${this.seen} ${this.things} (the limit is ${Number((share * 100).toPrecision(6))} %)`, why);
+      this.stop(
+        `${this.dead} of ${this.seen} ${this.things} (the limit is ${Number((share * 100).toPrecision(6))} %)`,
+        why,
+      );
   }
 
   private stop(what: string, why: string): never {

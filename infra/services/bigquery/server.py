@@ -6,6 +6,7 @@ import sys
 
 import duckdb
 from bqemulator.cli import main
+from bqemulator.storage import type_map
 from duckdb_extensions import import_extension
 
 # DuckDB unpacks them there once, beside the packages.
@@ -16,6 +17,8 @@ duckdb.connect = functools.partial(
         "autoinstall_known_extensions": "false",
     },
 )
+# DuckDB has no decimals of more than 38 digits: with the emulator's own 76 no table with a BIGNUMERIC can be made.
+type_map._BQ_TO_DUCKDB["BIGNUMERIC"] = "DECIMAL(38, 16)"
 
 if __name__ == "__main__":
     with duckdb.connect(":memory:") as connection:

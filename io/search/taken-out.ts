@@ -1,6 +1,7 @@
 // Takes out what a batch says is there no more: earlier letters of ranges that are read again, and rows of a stretch of time
 // that is given whole. What the batch gave stays.
 import { type Range } from "../../schema/record";
+import { dayFrom } from "../../schema/time-text";
 import { columnOf, type Table } from "../../schema/table";
 import { type Batch, type Stretch } from "../connector";
 import { sendBulk } from "./bulk";
@@ -75,9 +76,7 @@ function ofRange({ source, from, to, times }: Range): Query[] {
 function ofStretch(table: Table, by: string, stretch: Stretch): Query[] {
   const isDate = columnOf(table, by).type.kind === "date";
   const found = limits(by, stretch, (time) =>
-    isDate
-      ? { format: "strict_date", time: new Date(time).toISOString().slice(0, 10) }
-      : { format: "epoch_millis", time },
+    isDate ? { format: "strict_date", time: dayFrom(time) } : { format: "epoch_millis", time },
   );
   return found.length > 0 ? found : [{ exists: { field: by } }];
 }

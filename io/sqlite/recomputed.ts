@@ -1,4 +1,5 @@
 // Rows of a stretch of time that a run gives whole: what lies there of that time and is not given, is taken out.
+import { dayFrom } from "../../schema/time-text";
 import { columnOf, type Column, type Row, type Table } from "../../schema/table";
 import { type Stretch } from "../connector";
 import { type Database, type SqlValue, type Statement } from "./database";
@@ -39,8 +40,7 @@ export class Recomputed {
       [until, "<"],
     ] as const) {
       if (time === null) continue;
-      // A date is the beginning of its text, and compares with other dates.
-      values.push(new Date(time).toISOString().slice(0, this.by.type.kind === "date" ? 10 : undefined));
+      values.push(this.by.type.kind === "date" ? dayFrom(time) : new Date(time).toISOString());
       conditions.push(`${at} ${sign} ?`);
     }
     const isGiven = this.table.key.map((name) => `g.${quoteName(name)} = ${table}.${quoteName(name)}`).join(" AND ");

@@ -118,6 +118,12 @@ describe("rows that a run gives whole", () => {
     expect(rows()).toEqual([]);
   });
 
+  test("a day of which the source has only the end stays as it was", async () => {
+    await run([row("2026-01-05", "A", 1, 0), row("2026-01-06", "A", 1, 0)]);
+    await run([], { since: Date.UTC(2026, 0, 5, 10), until: null });
+    expect(rows()).toEqual([`2026-01-05 A 1 ${stamp(0)}`]);
+  });
+
   test("a batch that gives only what is new takes nothing out", async () => {
     await run([row("2026-01-04", "A", 1, 0)]);
     await run([row("2026-01-05", "A", 1, 0)]);

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { tableOf, timestamp, type Table } from "../../schema/table";
+import { date, tableOf, timestamp, type Table } from "../../schema/table";
 import { type Batch } from "../connector";
 import { commitScript, type Given } from "./commit-script";
 import { type Shape, type StoredType } from "./shape";
@@ -70,4 +70,11 @@ test("an output without rows is put on record, and nothing is merged", () => {
   );
   expect(record).toMatch(/^UPDATE/);
   expect(end).toBe("COMMIT TRANSACTION;");
+});
+
+test("a day of which a run has only the end is not taken out", () => {
+  const daily = tableOf("t", z.object({ id: z.string(), day: date() }), { key: ["id", "day"], recomputedBy: "day" });
+  const covers = { since: Date.UTC(2026, 0, 5, 10), until: Date.UTC(2026, 0, 7) };
+  const script = commitScript(place, { ...batch, covers }, [given(daily, { staging: null, days: null })]);
+  expect(script).toContain("WHERE TRUE AND t.`day` >= DATE '2026-01-06' AND t.`day` < DATE '2026-01-07' AND ");
 });

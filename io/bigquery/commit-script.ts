@@ -1,5 +1,6 @@
 // The script that makes a batch visible: all outputs of one dataset in one transaction, and the record of the batch with them.
 import { type Range } from "../../schema/record";
+import { dayFrom } from "../../schema/time-text";
 import { type Batch, type Stretch } from "../connector";
 import { BATCHES, quoteName, quoteTable, quoteText, timeLiteral, type Place } from "./names";
 import { SEQUENCE, stagedName } from "./staged-row";
@@ -123,7 +124,7 @@ function rangeLiteral({ source, from, to, times }: Range): string {
 /** Rows of a stretch of time that a run gives whole. */
 function stretchSql({ table }: Shape, by: string, { since, until }: Stretch): string[] {
   const isDate = table.columns.find(({ name }) => name === by)?.type.kind === "date";
-  const literal = isDate ? (at: number) => dateLiteral(Math.ceil(at / DAY) * DAY) : timeLiteral;
+  const literal = isDate ? (at: number) => `DATE '${dayFrom(at)}'` : timeLiteral;
   const name = `t.${quoteName(by)}`;
   return [
     "TRUE",
@@ -131,8 +132,6 @@ function stretchSql({ table }: Shape, by: string, { since, until }: Stretch): st
     ...(until === null ? [] : [`${name} < ${literal(until)}`]),
   ];
 }
-
-const DAY = 86_400_000;
 
 /** A day as SQL, by a time in it. */
 const dateLiteral = (milliseconds: number): string => `DATE '${new Date(milliseconds).toISOString().slice(0, 10)}'`;

@@ -1,6 +1,8 @@
 // The best plain use of each client library: what a good engineer writes for this one table by hand, without types checked,
 // batches that can be run again, dead letters or a schema that is compared. The limit that a sink is measured against.
 import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
 import { once } from "node:events";
 import { pipeline } from "node:stream/promises";
 import { Readable } from "node:stream";
@@ -22,7 +24,134 @@ const cellsOf = (row: Row): (string | number | null)[] =>
   COLUMNS.map((name) => (name === "window_start" ? iso(row[name]) : ((row[name] ?? null) as string | number | null)));
 const jsonOf = (row: Row): string => JSON.stringify({ ...row, window_start: iso(row["window_start"]) });
 
+const DECIMALS = ["volume", "open", "high", "low", "close", "vwap"] as const;
+const numberOf = (cell: unknown): number | null => (cell === null || cell === undefined ? null : Number(cell));
+
+/** One file, all rows in memory, as the library's own example has it. */
+async function parquetFile(file: string, rows: Rows): Promise<void> {
+  const { parquetWriteBuffer } = await import("hyparquet-writer");
+  const all = [...rows].flat();
+  const bytes = parquetWriteBuffer({
+    columnData: [
+      { name: "symbol", data: all.map((row) => row["symbol"]) },
+      { name: "window_start", data: all.map((row) => new Date(row["window_start"] as number)) },
+      { name: "trade_count", data: all.map((row) => BigInt(row["trade_count"] as number)) },
+      ...DECIMALS.map((name) => ({ name, data: all.map((row) => numberOf(row[name])) })),
+    ],
+    schema: [
+      { name: "root", num_children: COLUMNS.length },
+      { name: "symbol", type: "BYTE_ARRAY", converted_type: "UTF8", repetition_type: "REQUIRED" },
+      { name: "window_start", type: "INT64", converted_type: "TIMESTAMP_MILLIS", repetition_type: "REQUIRED" },
+      { name: "trade_count", type: "INT64", repetition_type: "REQUIRED" },
+      ...DECIMALS.map((name) => ({
+        ...{ name, type: "FIXED_LEN_BYTE_ARRAY" as const, type_length: 16, converted_type: "DECIMAL" as const },
+        ...{ precision: 38, scale: 8, repetition_type: "OPTIONAL" as const },
+      })),
+    ],
+  });
+  fs.writeFileSync(file, Buffer.from(bytes));
+}
+
+/** A Parquet file for a store that takes whole files. */
+async function stagedFile(rows: Rows): Promise<string> {
+  const file = path.join(fs.mkdtempSync(path.join(os.tmpdir(), "beamline-plain-")), "candles.parquet");
+  await parquetFile(file, rows);
+  return file;
+}
+
+async function uploadToGcs(bucket: string, rows: Rows): Promise<void> {
+  const { Storage } = await import("@google-cloud/storage");
+  const host = process.env["STORAGE_EMULATOR_HOST"] ?? "";
+  const storage = new Storage({ apiEndpoint: host, projectId: "bench" });
+  storage.baseUrl = `${host}/storage/v1`;
+  await storage.bucket(bucket).upload(await stagedFile(rows), { destination: "candles.parquet", resumable: false });
+}
+
 export const plain: Record<SinkName, PlainWriter> = {
+  async parquet(directory, rows) {
+    fs.mkdirSync(directory, { recursive: true });
+    await parquetFile(`${directory}/candles.parquet`, rows);
+  },
+
+  gs: uploadToGcs,
+
+  async s3(bucket, rows) {
+    const { S3Client } = await import("@aws-sdk/client-s3");
+    const { Upload } = await import("@aws-sdk/lib-storage");
+    const Body = fs.createReadStream(await stagedFile(rows));
+    const client = new S3Client({ forcePathStyle: true });
+    await new Upload({ client, params: { Bucket: bucket, Key: "candles.parquet", Body } }).done();
+  },
+
+  /** A load job from a bucket, then a MERGE. */
+  async bigquery(dataset, rows) {
+    const bucket = dataset.replaceAll("_", "-");
+    await uploadToGcs(bucket, rows);
+    const post = async (where: string, body: object): Promise<void> => {
+      const response = await fetch(`${process.env["BIGQUERY_EMULATOR_HOST"]}/bigquery/v2/projects/bench/${where}`, {
+        ...{ method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) },
+      });
+      const answer = (await response.json()) as { status?: { errorResult?: unknown } };
+      if (!response.ok || answer.status?.errorResult !== undefined) throw new Error(JSON.stringify(answer));
+    };
+    const reference = (tableId: string) => ({ projectId: "bench", datasetId: dataset, tableId });
+    const types: Partial<Record<(typeof COLUMNS)[number], string>> = {
+      ...{ symbol: "STRING", window_start: "TIMESTAMP", trade_count: "INT64" },
+    };
+    const schema = { fields: COLUMNS.map((name) => ({ name, type: types[name] ?? "NUMERIC" })) };
+    await post(`datasets/${dataset}/tables`, { tableReference: reference("candles"), schema });
+    const from = { sourceUris: [`gs://${bucket}/candles.parquet`], sourceFormat: "PARQUET" };
+    await post("jobs", { configuration: { load: { ...from, destinationTable: reference("stage"), schema } } });
+    const names = COLUMNS.join(", ");
+    const query =
+      `MERGE ${dataset}.candles t USING ${dataset}.stage s ON t.symbol = s.symbol AND t.window_start = s.window_start ` +
+      `WHEN MATCHED THEN UPDATE SET ${VALUES.map((name) => `${name} = s.${name}`).join(", ")} ` +
+      `WHEN NOT MATCHED THEN INSERT (${names}) VALUES (${names})`;
+    await post("jobs", { configuration: { query: { query, useLegacySql: false } } });
+  },
+
+  async opensearch(url, rows) {
+    const { Client: SearchClient } = await import("@opensearch-project/opensearch");
+    const client = new SearchClient({ node: url });
+    await client.indices.create({ index: "candles" });
+    const pending = new Set<Promise<unknown>>();
+    for (const some of rows) {
+      const body = some.flatMap((row) => [
+        { index: { _index: "candles", _id: `${row["symbol"] as string}|${row["window_start"] as number}` } },
+        { ...row, window_start: iso(row["window_start"]) },
+      ]);
+      const sent: Promise<unknown> = client.bulk({ body }).finally(() => pending.delete(sent));
+      pending.add(sent);
+      if (pending.size >= 2) await Promise.race(pending);
+    }
+    await Promise.all(pending);
+    await client.indices.refresh({ index: "candles" });
+    await client.close();
+  },
+
+  async cassandra(target, rows) {
+    const { Client: CassandraClient, concurrent, types } = await import("cassandra-driver");
+    const { host, pathname } = new URL(target);
+    const client = new CassandraClient({ contactPoints: [host], localDataCenter: "datacenter1" });
+    const keyspace = pathname.slice(1);
+    await client.execute(
+      `CREATE KEYSPACE ${keyspace} WITH replication = {'class': 'SimpleStrategy', 'replication_factor': 1}`,
+    );
+    await client.execute(
+      `CREATE TABLE ${keyspace}.candles (symbol text, window_start timestamp, trade_count bigint, volume decimal, open decimal,
+        high decimal, low decimal, close decimal, vwap decimal, PRIMARY KEY (symbol, window_start))`,
+    );
+    const insert = `INSERT INTO ${keyspace}.candles (${COLUMNS.join(", ")}) VALUES (${COLUMNS.map(() => "?").join(", ")})`;
+    const valuesOf = (row: Row): unknown[] => [
+      ...[row["symbol"], new Date(row["window_start"] as number)],
+      types.Long.fromNumber(row["trade_count"] as number),
+      ...DECIMALS.map((name) => (row[name] === null ? null : types.BigDecimal.fromString(row[name] as string))),
+    ];
+    for (const some of rows)
+      await concurrent.executeConcurrent(client, insert, some.map(valuesOf), { concurrencyLevel: 128 });
+    await client.shutdown();
+  },
+
   async sqlite(file, rows) {
     const database = openDatabase(file);
     database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL");

@@ -4,6 +4,7 @@ import { UsageError } from "../schema/errors";
 import { nearest } from "./address";
 import { type Address, type Connector, type SinkConnector, type SourceConnector } from "./connector";
 import type * as BigQuery from "./bigquery/bigquery";
+import type * as Cassandra from "./cassandra/cassandra";
 import type * as File from "./file/file";
 import type * as Gs from "./gs/gs";
 import type * as Http from "./http/http";
@@ -19,6 +20,7 @@ import type * as WebSocket from "./websocket/websocket";
 /* eslint-disable @typescript-eslint/no-require-imports -- connectors load lazily, and synchronously so that jest can too */
 const connectors: Record<string, () => Connector> = {
   bigquery: () => (require("./bigquery/bigquery") as typeof BigQuery).bigquery,
+  cassandra: () => (require("./cassandra/cassandra") as typeof Cassandra).cassandra,
   elasticsearch: () => (require("./search/search") as typeof Search).elasticsearch,
   file: () => (require("./file/file") as typeof File).file,
   gs: () => (require("./gs/gs") as typeof Gs).gs,

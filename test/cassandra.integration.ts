@@ -497,6 +497,8 @@ describe("rows that a run gives whole", () => {
       await write([row("2026-01-05", "A", 4, "c")], EVERYTHING);
       expect(await rows()).toEqual(["2026-01-05 A 4 c"]);
       await write([], { since: Date.UTC(2026, 0, 6), until: null });
+      // A day of which the run has only the end is not given whole.
+      await write([], { since: Date.UTC(2026, 0, 5, 10), until: Date.UTC(2026, 0, 6) });
       expect(await rows()).toHaveLength(1);
       await write([], oneDay);
       expect(await rows()).toEqual([]);

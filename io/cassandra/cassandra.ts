@@ -1,5 +1,6 @@
 // `cassandra:` addresses: tables of a keyspace, each row written by itself in the place of that of its key.
 import { type Connector } from "../connector";
+import { declaredType } from "./cells";
 import { checkKeyspace } from "./check";
 import { readLetters } from "./letters";
 import { cassandraSettings, placeOf, settingsOf, shownPlace, writeOptions } from "./options";
@@ -16,6 +17,8 @@ export const cassandra: Connector = {
     readOptions: [],
     writeOptions,
     settings: cassandraSettings,
+    typeOf: declaredType,
+    provenAgainst: "Apache Cassandra 5",
     killTests: ["test/cassandra.integration.ts"],
   },
   sink: {

@@ -2,6 +2,7 @@
 // that is given whole. What the batch gave stays.
 import { type Range } from "../../schema/record";
 import { columnOf, type Table } from "../../schema/table";
+import { dayFrom } from "../../schema/time-text";
 import { type Batch, type Stretch } from "../connector";
 import { driver } from "./driver";
 import { type Cells, type Session, type Value } from "./session";
@@ -86,9 +87,7 @@ function ofStretch(session: Session, table: Table, by: string, { since, until }:
     { sign: ">=", time: since },
     { sign: "<", time: until },
   ].flatMap(({ sign, time }) =>
-    time === null
-      ? []
-      : [{ sign, value: isDate ? LocalDate.fromString(new Date(time).toISOString().slice(0, 10)) : new Date(time) }],
+    time === null ? [] : [{ sign, value: isDate ? LocalDate.fromString(dayFrom(time)) : new Date(time) }],
   );
   const conditions = limits.map(({ sign }) => `${quoteName(by)} ${sign} ?`);
   const query =

@@ -266,7 +266,7 @@ describe("rows", () => {
 
   it("of many in flight are in order all the same", async () => {
     const target = await open([candles], {}, "?in-flight=1000");
-    for (let n = 1; n <= 8; n += 1) await target.write("candles", [...many(1000, "0"), ...many(1000, String(n))]);
+    for (let n = 1; n <= 8; n += 1) await target.write("candles", [...many(1000, "9"), ...many(1000, String(n))]);
     await target.commit();
     expect(new Set((await volumes()).map((text) => text.split(" ")[1]))).toEqual(new Set(["8"]));
     expect(await count("candles")).toBe(1000);

@@ -288,6 +288,13 @@ describe.each(names)("%s", (server) => {
       const target = await open([candles], {}, "?concurrency=8&bulk-bytes=2000");
       for (let n = 1; n <= 5; n += 1) await target.write("candles", many(2000, String(n)));
       await target.commit();
+      // Each in a request of its own, and its predecessor with the same key just before it.
+      const twice = await open([candles], { id: "b2" }, "?concurrency=8&bulk-bytes=1");
+      await twice.write(
+        "candles",
+        many(300).flatMap((row) => [row, { ...row, volume: "5" }]),
+      );
+      await twice.commit();
       expect(await count("test_candles")).toBe(2000);
       expect(new Set((await volumes()).map((text) => text.split(" ")[1]))).toEqual(new Set(["5"]));
     });

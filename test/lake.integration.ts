@@ -423,7 +423,7 @@ describe("what is wrong is said", () => {
       ...{ STORAGE_EMULATOR_HOST: undefined, GOOGLE_APPLICATION_CREDENTIALS: key, HOME: directory },
       ...{ METADATA_SERVER_DETECTION: "none", CLOUDSDK_CONFIG: directory },
     });
-    const says = /(credentials for Google Cloud|GOOGLE_APPLICATION_CREDENTIALS names is not there)/;
+    const says = /(credentials for Google Cloud|GOOGLE_APPLICATION_CREDENTIALS names a file that is not there)/;
     for (const key of [path.join(directory, "nothing.json"), file])
       await withEnvironment(google(key), () => isSaid(uri, UsageError, says));
   });

@@ -17,7 +17,7 @@ describe("an address", () => {
       hosts: ["one:9043", "two:9042"],
       keyspace: "market",
       shown: "cassandra://one:9043,two:9042/market",
-      ...{ replication: 1, datacenter: null, partitionKey: null, consistency: "local_quorum", inFlight: 128 },
+      ...{ replication: 1, datacenter: null, partitionKey: null, consistency: "local_quorum", inFlight: 256 },
       ...{ user: null, tls: null, connectTimeout: 10_000, timeout: 12_000, giveUp: 60_000 },
     });
     const uri = "cassandra://h/k?replication=east:3,dc-2:2&consistency=all&partition-key=a,b&tls=true&in-flight=5";

@@ -36,7 +36,7 @@ export const writeOptions = [
     usual: "local_quorum",
     description: `how many copies must have a row before it counts as written: ${Object.keys(CONSISTENCIES).join(", ")}`,
   },
-  { name: "in-flight", usual: "128", description: "how many rows are under way at once" },
+  { name: "in-flight", usual: "256", description: "how many rows are under way at once" },
   { name: "tls", usual: "false", description: "true for an encrypted connection" },
   { name: "connect-timeout", usual: "10s", description: "how long to wait for a connection" },
   { name: "timeout", usual: "12s", description: "how long a server may be silent" },

@@ -1,28 +1,10 @@
 // The record of batches: which batch the rows of a job's outputs stand at, written in the transaction of the rows.
-import { type Table } from "../../schema/table";
-import { type RecordedBatch } from "../batch-record";
+import { batchesTableOf, type RecordedBatch } from "../batch-record";
 import { type Batch } from "../connector";
 import { BATCHES, quoteTable } from "./names";
 import { type Session } from "./session";
 
-export const batchesTable: Table = {
-  name: BATCHES,
-  columns: [
-    { name: "job", type: { kind: "text" }, nullable: false, description: "" },
-    { name: "output", type: { kind: "text" }, nullable: false, description: "" },
-    { name: "batch", type: { kind: "text" }, nullable: false, description: "the last batch that was written" },
-    { name: "number", type: { kind: "integer" }, nullable: true, description: "which one of the job it was" },
-    {
-      name: "epoch",
-      type: { kind: "integer" },
-      nullable: true,
-      description: "goes up when a process takes the job over",
-    },
-    { name: "rows", type: { kind: "integer" }, nullable: false, description: "how many rows the batch gave" },
-  ],
-  key: ["job", "output"],
-  mode: "upsert",
-};
+export const batchesTable = batchesTableOf(BATCHES);
 
 /** What is on record. With `locked`, nobody else changes it until the transaction ends. */
 export async function readRecords(

@@ -8,7 +8,7 @@ import { makeDirectory, shownPath, withForwardSlashes } from "../local-path";
 import { SPOOLS, writeError } from "../lake/spool";
 import { type Content, type Store, type Stored } from "../lake/store";
 import { readError } from "./chunks";
-import { syncDirectory } from "./sync-directory";
+import { syncDirectory } from "../sync-directory";
 
 /** A disk without links: FAT, and some that are shared over a network. */
 const NO_LINKS = ["EPERM", "ENOTSUP", "EOPNOTSUPP", "ENOSYS", "EXDEV", "EMLINK"];

@@ -25,7 +25,7 @@ import { checkFiles } from "./check";
 import { DiskStore } from "./disk-store";
 import { formatOfName } from "./format";
 import { readLetters } from "./letters";
-import { syncDirectory } from "./sync-directory";
+import { syncDirectory } from "../sync-directory";
 
 /** Targets that a batch of this process has open: a second one would replace the first one's rows. */
 const openTargets = new Set<string>();

@@ -12,6 +12,7 @@ import { type Address, type Batch, type Output, type Rejected } from "../../io/c
 import { localPath, makeDirectory, shownPath } from "../../io/local-path";
 import { sinkOf } from "../../io/registry";
 import { type Database } from "../../io/sqlite/database";
+import { syncDirectory } from "../../io/sync-directory";
 import { codeOf, messageOf, RunError, UnavailableError, UsageError } from "../../schema/errors";
 import { type Row, type Table } from "../../schema/table";
 import { type RunOptions } from "../run-options";
@@ -21,7 +22,7 @@ import { packRow, unpackRow } from "./packed-row";
 import { type Point } from "./points";
 import { takeLock } from "./process-lock";
 import { letterOf } from "./refused-rows";
-import { syncDirectory, writeWhole } from "./whole-file";
+import { writeWhole } from "./whole-file";
 
 /** Goes up when the files change their meaning. */
 const FORMAT = 1;

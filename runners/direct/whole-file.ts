@@ -2,6 +2,7 @@
 import { open, rename } from "node:fs/promises";
 import path from "node:path";
 import { makeDirectory } from "../../io/local-path";
+import { syncDirectory } from "../../io/sync-directory";
 
 /** Writes a file, in place of the one before; it is on the disk when this comes back. */
 export async function writeWhole(file: string, text: string): Promise<void> {
@@ -16,14 +17,4 @@ export async function writeWhole(file: string, text: string): Promise<void> {
   }
   await rename(temporary, file);
   await syncDirectory(path.dirname(file));
-}
-
-/** A new name must be on the disk too. Not every system can sync a directory; those that cannot do without. */
-export async function syncDirectory(directory: string): Promise<void> {
-  try {
-    const handle = await open(directory, "r");
-    await handle.sync().finally(() => handle.close());
-  } catch {
-    // See above.
-  }
 }

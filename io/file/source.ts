@@ -3,7 +3,7 @@
 import { open, stat } from "node:fs/promises";
 import path from "node:path";
 import { glob, isDynamicPattern } from "tinyglobby";
-import { codeOf, messageOf, RunError, UsageError } from "../../schema/errors";
+import { codeOf, messageOf, UsageError } from "../../schema/errors";
 import { type Range, type SourceRecord } from "../../schema/record";
 import { GivenOptions, type AddressOption } from "../address-options";
 import { type Address, type Finding, type SourceConnector } from "../connector";
@@ -11,6 +11,7 @@ import { recordsOf } from "../format";
 import { everyManifest, filesThatCount } from "../lake/manifest";
 import { parquetRanges, readFormatOf, readParquet } from "../lake/read-formats";
 import { type FileBytes } from "../lake/row-file";
+import { changedSincePlan } from "../lake/store";
 import { localPath, shownPath, withForwardSlashes } from "../local-path";
 import { chunksOf, readError } from "./chunks";
 import { followFiles, readBytes } from "./follow";
@@ -69,12 +70,9 @@ async function versionOfFile(file: string): Promise<string | null> {
 async function bytesOf(file: string, shown: string, planned?: string): Promise<FileBytes> {
   const store = new DiskStore(path.dirname(file));
   const stored = await store.stat(path.basename(file));
-  if (stored === null || (planned !== undefined && stored.version !== planned)) throw changed(shown);
+  if (stored === null || (planned !== undefined && stored.version !== planned)) throw changedSincePlan(shown);
   return { name: shown, size: stored.bytes, read: (from, to) => store.read(stored, from, to) };
 }
-
-const changed = (shown: string): RunError =>
-  new RunError(`${shown} was changed or deleted since the run was planned: run again when nothing writes to it`);
 
 /** The records of one file; those of a stretch of lines when the range has ends. */
 export async function* readRange(
@@ -90,7 +88,7 @@ export async function* readRange(
     return;
   }
   if (version !== undefined && (await versionOfFile(file).catch(() => version)) !== version)
-    throw changed(range.source);
+    throw changedSincePlan(range.source);
   const chunks = chunksOf(file, range.source, chunkBytes);
   const records = recordsOf(chunks, range.source, format === "csv" ? "csv" : "ndjson");
   if (range.from <= 1 && range.to === null) {

@@ -3,7 +3,7 @@
 import type * as GoogleStorage from "@google-cloud/storage";
 import { RunError } from "../../schema/errors";
 import { type BucketStore } from "../lake/bucket-place";
-import { again, type Content, type Stored } from "../lake/store";
+import { again, changedSincePlan, type Content, type Stored } from "../lake/store";
 import { stagingDirectory } from "../lake/spool";
 import { explain, statusOf } from "./failures";
 
@@ -128,21 +128,15 @@ export class GcsStore implements BucketStore {
         const file = this.bucket.file(name, this.isEmulated ? {} : { generation: version });
         const [bytes] = await file.download(options).catch((error: unknown) => {
           // Gone, or shorter than it was.
-          if ([404, 416].includes(statusOf(error) ?? 0)) throw this.changed(name);
+          if ([404, 416].includes(statusOf(error) ?? 0)) throw changedSincePlan(this.shown(name));
           throw error;
         });
-        if (this.isEmulated && (await this.stat(name))?.version !== version) throw this.changed(name);
+        if (this.isEmulated && (await this.stat(name))?.version !== version) throw changedSincePlan(this.shown(name));
         if (bytes.length !== to - from)
           throw new RunError(`${this.shown(name)} gave ${bytes.length} bytes of the ${to - from} from ${from} on`);
         return bytes;
       },
       signal,
-    );
-  }
-
-  private changed(name: string): RunError {
-    return new RunError(
-      `${this.shown(name)} was changed or deleted since the run was planned: run again when nothing writes to it`,
     );
   }
 

@@ -1,6 +1,6 @@
 // What files are kept in, a directory or a bucket: the few things that named files need of it. Names are paths with
 // forward slashes below the store's root. What a store throws is a sentence for people; what may pass it has tried again.
-import { UnavailableError } from "../../schema/errors";
+import { RunError, UnavailableError } from "../../schema/errors";
 import { pauseBefore, slept } from "../pause";
 
 /** A file of this machine that goes to a store. */
@@ -40,6 +40,10 @@ export interface Store {
   /** It may be gone already. */
   remove(name: string): Promise<void>;
 }
+
+/** A file that is read is not the one that was planned. */
+export const changedSincePlan = (shown: string): RunError =>
+  new RunError(`${shown} was changed or deleted since the run was planned: run again when nothing writes to it`);
 
 const ATTEMPTS = 8;
 const BACKOFF = { first: 200, longest: 8_000 };

@@ -6,7 +6,7 @@ import type * as LibStorage from "@aws-sdk/lib-storage";
 import { RunError } from "../../schema/errors";
 import { type BucketStore } from "../lake/bucket-place";
 import { stagingDirectory } from "../lake/spool";
-import { again, type Content, type Stored } from "../lake/store";
+import { again, changedSincePlan, type Content, type Stored } from "../lake/store";
 import { explain, nameOf, statusOf } from "./failures";
 
 /** Larger files are sent in parts, two at a time. */
@@ -157,10 +157,7 @@ export class S3Store implements BucketStore {
           throw new RunError(`${this.shown(name)} gave ${bytes.length} bytes of the ${to - from} from ${from} on`);
         } catch (error) {
           signal?.throwIfAborted();
-          if ([404, 412, 416].includes(statusOf(error) ?? 0))
-            throw new RunError(
-              `${this.shown(name)} was changed or deleted since the run was planned: run again when nothing writes to it`,
-            );
+          if ([404, 412, 416].includes(statusOf(error) ?? 0)) throw changedSincePlan(this.shown(name));
           throw error;
         }
       },

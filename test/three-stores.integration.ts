@@ -11,6 +11,7 @@ import { startServices, stopServices, type RunningService } from "../infra/servi
 import { closePools } from "../io/postgres/pool";
 import { BigQueryTestClient } from "./bigquery-client";
 import { scene } from "./command-scene";
+import { withoutZeros } from "./conformance/rows";
 
 const { at, beamline } = scene();
 const directory = mkdtempSync(path.join(realpathSync(os.tmpdir()), "beamline-three-"));
@@ -47,8 +48,7 @@ afterAll(async () => {
 /** A row as text, alike in all three: times in seconds, decimals without zeros at their end. */
 type Text = readonly (string | null)[];
 const sorted = (rows: Text[]): Text[] => rows.sort((a, b) => (a.join() < b.join() ? -1 : 1));
-const plain = (text: string | null): string | null =>
-  text?.includes(".") === true ? text.replace(/0+$/, "").replace(/\.$/, "") : text;
+const plain = (text: string | null): string | null => (text === null ? null : withoutZeros(text));
 
 async function inPostgres(database: string): Promise<Text[]> {
   const url = new URL(services.postgres.url);

@@ -8,7 +8,7 @@ import { freePort } from "../../infra/services/ports";
 import { restartService, startServices, stopServices } from "../../infra/services/services";
 import { tableOf, type Column, type Table } from "../../schema/table";
 import { startFaultProxy, type FaultProxy } from "../fault-proxy";
-import { type Normal } from "./rows";
+import { withoutZeros, type Normal } from "./rows";
 import { conforms, type Place } from "./suite";
 
 const directory = mkdtempSync(path.join(realpathSync(os.tmpdir()), "beamline-conformance-"));
@@ -107,5 +107,3 @@ function normal({ type }: Column, value: unknown): unknown {
   // Whole numbers of 64 bits and days are objects of the driver's.
   return typeof value === "object" ? (value as { toString(): string }).toString() : value;
 }
-
-const withoutZeros = (text: string): string => (text.includes(".") ? text.replace(/0+$/, "").replace(/\.$/, "") : text);

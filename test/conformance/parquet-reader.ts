@@ -1,7 +1,7 @@
 // Parquet files as DuckDB reads them, in the order in which they are given.
 import { DuckDBInstance } from "@duckdb/node-api";
 import { type Column, type Table } from "../../schema/table";
-import { type Normal } from "./rows";
+import { withoutZeros, type Normal } from "./rows";
 
 export async function parquetRows(files: readonly string[], table: Table): Promise<Normal[]> {
   const instance = await DuckDBInstance.create(":memory:");
@@ -11,7 +11,7 @@ export async function parquetRows(files: readonly string[], table: Table): Promi
     const columns = table.columns.map(selected).join(", ");
     for (const file of files) {
       const from = `read_parquet('${file.replaceAll("'", "''")}', hive_partitioning = false)`;
-      const { rows } = { rows: (await duckdb.runAndReadAll(`SELECT ${columns} FROM ${from}`)).getRowObjects() };
+      const rows = (await duckdb.runAndReadAll(`SELECT ${columns} FROM ${from}`)).getRowObjects();
       found.push(
         ...rows.map((row) => Object.fromEntries(table.columns.map((column) => [column.name, normal(column, row)]))),
       );
@@ -51,5 +51,3 @@ function normal({ name, type }: Column, row: Readonly<Record<string, unknown>>):
   if (type.kind === "decimal") return withoutZeros(cell as string);
   return cell;
 }
-
-const withoutZeros = (text: string): string => (text.includes(".") ? text.replace(/0+$/, "").replace(/\.$/, "") : text);

@@ -156,3 +156,7 @@ export function normalOfJson(table: Table, found: Readonly<Record<string, unknow
 
 const bytesOf = (text: string): Buffer =>
   text.startsWith("base64:") ? Buffer.from(text.slice("base64:".length), "base64") : Buffer.from(text);
+
+/** A decimal as it is compared, of a client that writes all digits behind the point. */
+export const withoutZeros = (text: string): string =>
+  text.includes(".") ? text.replace(/0+$/, "").replace(/\.$/, "") : text;

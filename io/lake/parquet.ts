@@ -5,7 +5,7 @@
 import { createHash, type Hash } from "node:crypto";
 import { open, rm, type FileHandle } from "node:fs/promises";
 import { gzipSync } from "node:zlib";
-import { codeOf, messageOf, RunError, UsageError } from "../../schema/errors";
+import { codeOf, RunError } from "../../schema/errors";
 import { type Row, type Table } from "../../schema/table";
 import { shownPath } from "../local-path";
 import { packZstd, zstdReady } from "../zstd";
@@ -13,6 +13,7 @@ import { ColumnChunk, type Compression } from "./parquet-chunk";
 import { footerOf, MAGIC, type WrittenGroup } from "./parquet-footer";
 import { orderByKey } from "./parquet-order";
 import { type OpenRowFile, type RowFile, type WrittenFile } from "./row-file";
+import { writeError } from "./spool";
 
 export interface ParquetSettings {
   /**
@@ -48,6 +49,8 @@ export const openParquet =
     const compression = await compressionOf(settings.compression);
     const columns = table.columns.map((column) => new ColumnChunk(table, column, compression));
     const handle = await open(path, "wx").catch((error: unknown) => {
+      if (codeOf(error) === "EEXIST")
+        throw new RunError(`${shownPath(path)} could not be written: a file of that name is there already`);
       throw writeError(error, path);
     });
     const file = new ParquetFile(path, table, settings, columns, compression.codec, handle);
@@ -181,22 +184,4 @@ function sizeOf(table: Table, row: Row): number {
     else size += 16;
   }
   return size;
-}
-
-function writeError(error: unknown, file: string): Error {
-  if (error instanceof RunError || error instanceof UsageError) return error;
-  const shown = shownPath(file);
-  switch (codeOf(error) ?? "") {
-    case "EACCES":
-    case "EPERM":
-    case "EROFS":
-      return new RunError(`${shown} may not be written: change the permissions there, or write to another place`);
-    case "ENOSPC":
-    case "EDQUOT":
-      return new RunError(`${shown} could not be written: the disk is full`);
-    case "EEXIST":
-      return new RunError(`${shown} could not be written: a file of that name is there already`);
-    default:
-      return new RunError(`${shown} could not be written: ${messageOf(error)}`);
-  }
 }

@@ -49,7 +49,7 @@ export interface DyingJob {
 class AccumulatorsApart extends JobState {
   override commit(commit: BatchCommit): void {
     this.together(() => this.putPositions(commit));
-    if (Math.random() < 0.3) process.kill(process.pid, "SIGKILL");
+    process.kill(process.pid, "SIGKILL");
     this.together(() => this.putAccumulators(commit));
   }
 }
@@ -116,7 +116,7 @@ async function main({ pipeline: name, from, to, flags, die, wrong, replays, jour
             const inbox = openDatabase(inboxFile(request.options["state-dir"], name, input));
             inbox.exec("PRAGMA busy_timeout = 5000; DELETE FROM record");
             inbox.close();
-            if (Math.random() < 0.3) process.kill(process.pid, "SIGKILL");
+            process.kill(process.pid, "SIGKILL");
             await targets();
             state();
           },
@@ -126,7 +126,7 @@ async function main({ pipeline: name, from, to, flags, die, wrong, replays, jour
       ? {
           commitInOrder: async (targets, state) => {
             state();
-            if (Math.random() < 0.3) process.kill(process.pid, "SIGKILL");
+            process.kill(process.pid, "SIGKILL");
             await targets();
           },
         }

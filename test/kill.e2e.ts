@@ -103,19 +103,21 @@ test("dead letters that are repaired and tried again, killed at each point and a
   expect(candles()).toEqual(ledger.expected());
 });
 
-test.each(["positions before targets", "accumulators apart"] as const)(
-  "built wrong (%s), it does not count exactly once",
-  async (wrong) => {
-    const ledger = new Ledger(3);
-    for (let n = 0; n < 12; n += 1) {
-      append(ledger, 700);
-      await run({ wrong });
-    }
-    expect(await run({})).toBe("done");
-    // The last windows may be right again: what counts is that some are not.
-    expect(candles()).not.toEqual(ledger.expected());
-  },
-);
+// Rows that were not written are written by the next batch that touches their windows, so none may follow; sums that were
+// not kept are missed by the next batch only, so one must.
+test.each([
+  ["positions before targets", 0],
+  ["accumulators apart", 100],
+] as const)("built wrong (%s), it does not count exactly once", async (wrong, following) => {
+  const ledger = new Ledger(3);
+  append(ledger, 100);
+  expect(await run({})).toBe("done");
+  append(ledger, 100);
+  expect(await run({ wrong })).toBe("killed");
+  append(ledger, following);
+  expect(await run({})).toBe("done");
+  expect(candles()).not.toEqual(ledger.expected());
+});
 
 test.each<Point>(["target committed"])("a plan that %s before the crash is not written twice", async (point) => {
   const ledger = new Ledger(4);

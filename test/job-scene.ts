@@ -125,18 +125,24 @@ export class Broker {
   /** Also right behind the deletion of one of the same name, which takes a moment. */
   async createTopic(topic: string, numPartitions = 1): Promise<void> {
     await until(
-      () => this.admin.createTopics({ topics: [{ topic, numPartitions }], waitForLeaders: true }),
+      () => this.admin.createTopics({ topics: [{ topic, numPartitions }], waitForLeaders: false }),
       (isMade) => isMade,
+    );
+    await this.untilLed(topic, numPartitions);
+  }
+
+  private async untilLed(topic: string, count: number): Promise<void> {
+    await until(
+      // A broker that has just heard of a topic may not know it for a moment, which kafkajs takes for the end of the matter.
+      () => this.admin.fetchTopicMetadata({ topics: [topic] }).catch(() => ({ topics: [] })),
+      ({ topics: [found] }) => found?.partitions.filter(({ leader }) => leader >= 0).length === count,
     );
   }
 
   /** More partitions, when they have leaders. */
   async growTopic(topic: string, count: number): Promise<void> {
     await this.admin.createPartitions({ topicPartitions: [{ topic, count }] });
-    await until(
-      () => this.admin.fetchTopicMetadata({ topics: [topic] }),
-      ({ topics: [found] }) => found?.partitions.filter(({ leader }) => leader >= 0).length === count,
-    );
+    await this.untilLed(topic, count);
     // A producer drops without a word what goes to a partition that it does not know yet.
     await this.producer.disconnect();
     this.producer = this.newProducer();

@@ -9,7 +9,7 @@ const environment = () => ({ ...process.env, XDG_CACHE_HOME: scratch("cache") })
 
 function jarsOf(version: string): Jars {
   writeFileSync(scratch("pom.xml"), `<kafka.version>${version}</kafka.version>`);
-  return { service: "kafka", title: "Kafka", pom: scratch("pom.xml"), megabytes: 45 };
+  return { name: "kafka", title: "Kafka", otherwise: "or do without", pom: scratch("pom.xml"), megabytes: 45 };
 }
 
 function maven(script: string): string {

@@ -1,4 +1,4 @@
-// A server's jars: fetched once by Maven, then kept in the user's cache.
+// A Java program's jars: fetched once by Maven, then kept in the user's cache.
 import { existsSync, readFileSync } from "node:fs";
 import { readdir, stat } from "node:fs/promises";
 import path from "node:path";
@@ -6,37 +6,37 @@ import { RunError } from "../../schema/errors";
 import { cacheDirectory, fillDirectory, shortHash } from "./cache";
 import { downloadProgress, megabytes } from "./download-progress";
 import { findJava, findMaven, type JavaWishes } from "./java";
-import { withContainers } from "./other-ways";
 import { runProgram, type Environment } from "./programs";
-import { type ServiceName, type Site } from "./server-kind";
 
 export interface Jars {
-  readonly service: ServiceName;
-  /** The server's name in messages. */
+  /** The program's name in that of its directory. */
+  readonly name: string;
+  /** Its name in messages. */
   readonly title: string;
-  /** The file that says what is needed; its property `<service>.version` is the server's. */
+  /** How the same can be had otherwise: the end of a sentence that says what to install. */
+  readonly otherwise: string;
+  /** The file that says what is needed; its property `<name>.version` is the program's. */
   readonly pom: string;
   /** About how much is downloaded. */
   readonly megabytes: number;
   readonly java?: JavaWishes;
 }
 
-/** What starts a server of jars. */
+/** What starts a program of jars. */
 export interface JavaProgram {
   readonly java: string;
   readonly classPath: string;
   /** The path of the jar of that name, whatever its version. */
   readonly jar: (name: string) => Promise<string>;
   /** Fetches the jars when they are not there yet. */
-  readonly fetch: (site: Site) => Promise<void>;
+  readonly fetch: (say: (text: string) => void) => Promise<void>;
 }
 
 /** Looks for Java, and for Maven where the jars are still to be fetched. */
 export async function findJavaProgram(jars: Jars, environment: Environment): Promise<JavaProgram> {
-  const asker = { title: jars.title, otherwise: withContainers(jars.service) };
-  const java = await findJava(asker, environment, jars.java);
+  const java = await findJava(jars, environment, jars.java);
   const directory = jarsDirectory(jars, environment);
-  const maven = existsSync(directory) ? null : findMaven(asker, environment);
+  const maven = existsSync(directory) ? null : findMaven(jars, environment);
   return {
     java,
     classPath: path.join(directory, "*"),
@@ -45,17 +45,17 @@ export async function findJavaProgram(jars: Jars, environment: Environment): Pro
       if (file === undefined) throw new RunError(`There is no ${name} in ${directory}: delete it, and start again`);
       return path.join(directory, file);
     },
-    fetch: async ({ say }) => {
+    fetch: async (say) => {
       if (maven !== null) await fetchJars(jars, maven, environment, say);
     },
   };
 }
 
 /** The directory of the jars, whether they are there or not. Another pom is another directory. */
-export function jarsDirectory({ service, pom }: Jars, environment: Environment): string {
+export function jarsDirectory({ name, pom }: Jars, environment: Environment): string {
   const text = readFileSync(pom, "utf8");
-  const version = new RegExp(`<${service}\\.version>(.*?)<`).exec(text)?.[1] ?? "unknown";
-  return path.join(cacheDirectory(environment), `${service}-${version}-${shortHash(text)}`);
+  const version = new RegExp(`<${name}\\.version>(.*?)<`).exec(text)?.[1] ?? "unknown";
+  return path.join(cacheDirectory(environment), `${name}-${version}-${shortHash(text)}`);
 }
 
 /** Has Maven fetch the jars. They appear in their directory all at once or not at all. */

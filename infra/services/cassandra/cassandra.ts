@@ -4,13 +4,14 @@ import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { Client } from "cassandra-driver";
 import { findJavaProgram, type Jars } from "../jars";
-import { refuseWindows } from "../other-ways";
+import { refuseWindows, withContainers } from "../other-ways";
 import { HOST, type ServerKind } from "../server-kind";
 import { cassandraSettings } from "./settings";
 
 const jars: Jars = {
-  service: "cassandra",
+  name: "cassandra",
   title: "Cassandra",
+  otherwise: withContainers("cassandra"),
   pom: path.join(__dirname, "pom.xml"),
   megabytes: 70,
   // It replaces Java's security policy, which later ones refuse.
@@ -31,7 +32,7 @@ export const cassandra: ServerKind = {
     refuseWindows("cassandra");
     const { java, classPath, jar, fetch } = await findJavaProgram(jars, environment);
     return {
-      fetch,
+      fetch: ({ say }) => fetch(say),
 
       createData: () => Promise.resolve(),
 

@@ -4,7 +4,7 @@ import { rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { RunError } from "../../../schema/errors";
 import { findJavaProgram, type Jars } from "../jars";
-import { refuseWindows } from "../other-ways";
+import { refuseWindows, withContainers } from "../other-ways";
 import { freePort } from "../ports";
 import { runProgram } from "../programs";
 import { HOST, type ServerKind } from "../server-kind";
@@ -12,7 +12,10 @@ import { probeKafka } from "./probe";
 import { proxiedListener } from "./proxied-listener";
 import { kafkaSettings } from "./settings";
 
-const jars: Jars = { service: "kafka", title: "Kafka", pom: path.join(__dirname, "pom.xml"), megabytes: 45 };
+const jars: Jars = {
+  ...{ name: "kafka", title: "Kafka", otherwise: withContainers("kafka") },
+  ...{ pom: path.join(__dirname, "pom.xml"), megabytes: 45 },
+};
 
 export const kafka: ServerKind = {
   name: "kafka",
@@ -29,7 +32,7 @@ export const kafka: ServerKind = {
     const { java, classPath, fetch } = await findJavaProgram(jars, environment);
     const proxied = proxiedListener(environment);
     return {
-      fetch,
+      fetch: ({ say }) => fetch(say),
 
       async createData({ directory, say }, data) {
         say("formatting a new data directory");

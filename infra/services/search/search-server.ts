@@ -4,7 +4,7 @@ import { copyFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { makeDirectory } from "../../../io/local-path";
 import { findJavaProgram, type Jars } from "../jars";
-import { refuseWindows } from "../other-ways";
+import { refuseWindows, withContainers } from "../other-ways";
 import { HOST, type ServerKind, type ServiceName } from "../server-kind";
 
 export interface SearchServer {
@@ -21,7 +21,7 @@ const program = path.join(__dirname, "SearchServer.java");
 const logging = path.join(__dirname, "log4j2.properties");
 
 export function searchServer({ name, title, pom, megabytes, usualPort, runner }: SearchServer): ServerKind {
-  const jars: Jars = { service: name, title, pom, megabytes, java: { compiler: true } };
+  const jars: Jars = { name, title, otherwise: withContainers(name), pom, megabytes, java: { compiler: true } };
   return {
     name,
     usualPort,
@@ -36,7 +36,7 @@ export function searchServer({ name, title, pom, megabytes, usualPort, runner }:
       refuseWindows(name);
       const { java, classPath, fetch } = await findJavaProgram(jars, environment);
       return {
-        fetch,
+        fetch: ({ say }) => fetch(say),
 
         createData: () => Promise.resolve(),
 

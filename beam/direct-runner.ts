@@ -2,6 +2,7 @@
 // the errors and the end of asynchronous work.
 import { useFastGroupByKey } from "./group-by-key";
 import { type Root } from "./collection";
+import { quietSdkLogs } from "./quiet";
 import { setRunContext, type RunContext } from "./run-context";
 import { type Clock, withClock } from "./clock";
 import { droppable } from "./failed-bundles";
@@ -64,6 +65,7 @@ export function newGraph(context: RunContext): Graph {
 
 /** Runs a graph and answers with its counters. */
 export async function runDirect(graph: Graph, clock?: Clock): Promise<Counters> {
+  quietSdkLogs();
   const runner = directRunner.directRunner({});
   const result = await withClock(clock ?? null, () => runner.runPipeline(graph.proto()));
   return await result.counters();

@@ -28,12 +28,16 @@ export function groupByKey<K, V>(
   >;
 }
 
+const pairs = () => new requiredCoders.KVCoder(new standardCoders.StrUtf8Coder(), new jsCoders.GeneralObjectCoder());
+
+/** The shape of an output of pairs with text keys, as groupByKey takes them, in the windows of what came in. */
+export function keyed(): OutputShape {
+  return () => ({ coder: pairs() });
+}
+
 /** The shape of an output of pairs with text keys, in windows, as groupByKey takes them. */
 export function keyedInto(windowing: Windowing, lateness: number): OutputShape {
-  return (pipeline) => ({
-    coder: new requiredCoders.KVCoder(new standardCoders.StrUtf8Coder(), new jsCoders.GeneralObjectCoder()),
-    windowing: windowingStrategy(pipeline, windowing, lateness),
-  });
+  return (pipeline) => ({ coder: pairs(), windowing: windowingStrategy(pipeline, windowing, lateness) });
 }
 
 /**

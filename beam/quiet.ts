@@ -1,8 +1,9 @@
 // The SDK writes every instruction and every bundle to the console. This drops exactly those lines, by their whole shape
 // and not by a word in them, so that what a pipeline itself writes always comes through.
+import { writtenError } from "./bundle-errors";
 import { once } from "./fixes/once";
 
-type Level = "log" | "debug" | "info" | "warn";
+type Level = "log" | "debug" | "info" | "warn" | "error";
 type Chatter = (args: readonly unknown[]) => boolean;
 
 const line =
@@ -27,11 +28,23 @@ const poolStart: Chatter = (args) => args.length === 2 && args[0] === "Starting 
 const poolPort: Chatter = ([text, ...rest]) =>
   rest.length === 0 && typeof text === "string" && /^Server bound on port: \d+$/.test(text);
 
+/** An error of a bundle, which goes to the runner too, and from there to whoever submitted the job. */
+const bundleError: Chatter = ([text, error, ...rest]) =>
+  rest.length === 0 && text === "PROCESS ERROR" && error instanceof Error && writtenError(error.message) !== null;
+
+/** A runner that is done hangs up, which is how a worker learns of it. */
+const hangUp: Chatter = ([text, error, ...rest]) =>
+  rest.length === 0 &&
+  text === "Data channel error" &&
+  error instanceof Error &&
+  (error as { details?: unknown }).details === "Multiplexer hanging up";
+
 const chatter: Record<Level, readonly Chatter[]> = {
   log: [instruction, split],
   debug: [bundle, submission],
   info: [poolStart, poolPort],
   warn: [line("Control channel closed.")],
+  error: [bundleError, hangUp],
 };
 
 export function quietSdkLogs(): void {

@@ -3,6 +3,10 @@
 import "./node-compat";
 import * as beam from "apache-beam";
 import * as runnerApi from "apache-beam/proto/beam_runner_api";
+import * as jobApi from "apache-beam/proto/beam_job_api";
+import { type MonitoringInfo as SdkMonitoringInfo } from "apache-beam/proto/metrics";
+import * as poolApi from "apache-beam/proto/beam_fn_api.grpc-server";
+import { type StartWorkerRequest as SdkStartWorkerRequest } from "apache-beam/proto/beam_fn_api";
 import * as operators from "apache-beam/worker/operators";
 import * as workers from "apache-beam/worker/worker";
 import * as pvalue from "apache-beam/pvalue";
@@ -11,6 +15,7 @@ import * as windowPayloads from "apache-beam/proto/standard_window_fns";
 import * as windowing from "apache-beam/transforms/window";
 import * as internal from "apache-beam/transforms/internal";
 import * as serialization from "apache-beam/serialization";
+import * as portable from "apache-beam/runners/portable_runner/runner";
 import * as directRunner from "apache-beam/runners/direct_runner";
 import * as jsCoders from "apache-beam/coders/js_coders";
 import * as standardCoders from "apache-beam/coders/standard_coders";
@@ -25,9 +30,12 @@ export {
   beam,
   directRunner,
   internal,
+  jobApi,
   jsCoders,
   operators,
   pipelines,
+  poolApi,
+  portable,
   pvalue,
   requiredCoders,
   runnerApi,
@@ -53,6 +61,9 @@ export namespace sdk {
   export type Receiver = operators.Receiver;
   export type OperatorContext = operators.OperatorContext;
   export type Operator = operators.IOperator;
+  export type PortableRunner = portable.PortableRunner;
+  export type MonitoringInfo = SdkMonitoringInfo;
+  export type StartWorkerRequest = SdkStartWorkerRequest;
   /** null when an operator is done at once, else the promise of its being done. */
   export type Done = null | Promise<void>;
 }

@@ -15,6 +15,8 @@ import { deliverWaiting } from "../runners/direct/fallback";
 import { hasState } from "../runners/direct/job-state";
 import { jobSettings, lookForLetters, replay } from "../runners/direct/replay";
 import { runBatch } from "../runners/direct/run-batch";
+import { direct, type Engine } from "../runners/engine";
+import { flink } from "../runners/flink/flink";
 import { runContinuous, type JobRequest } from "../runners/direct/run-continuous";
 import { Log } from "../runners/observe/log";
 import { ReplayOptions, RunOptions, StatusOptions } from "../runners/run-options";
@@ -220,7 +222,12 @@ async function run(asked: Pipeline, said: Said): Promise<number> {
     const request = { pipeline, params, options, outputs, signal: stop.signal, onProgress };
     const report = options.streaming
       ? await runJob({ ...request, inputs: addressesOf(pipeline, options.from, params) }, progress)
-      : await runBatch({ ...request, tell, inputs: inputAddresses(pipeline, options.from, params) });
+      : await runBatch({
+          ...request,
+          tell,
+          engine: engineOf(pipeline, options, tell),
+          inputs: inputAddresses(pipeline, options.from, params),
+        });
     progress.clear();
     const places = Object.fromEntries(
       Object.entries(outputs).map(([name, { scheme, path }]) => [name, `${scheme}:${path}`]),
@@ -248,6 +255,11 @@ async function run(asked: Pipeline, said: Said): Promise<number> {
   } finally {
     stopListening();
   }
+}
+
+function engineOf(pipeline: Pipeline, options: RunOptions, tell: (sentence: string) => void): Engine {
+  const { runner, job = pipeline.name, parallelism } = options;
+  return runner === "flink" ? flink({ job, parallelism, tell }) : direct;
 }
 
 /** Looks at all that a run with the same words would need, and changes nothing. */
@@ -359,12 +371,16 @@ const interruptedWords = (said: Said): string =>
 
 /** Flags that say nothing without --streaming, or that contradict each other. */
 function checkTogether(options: RunOptions): void {
-  const { streaming, once, flush, reset, migrate, strict, fallback } = options;
+  const { streaming, once, flush, reset, migrate, strict, fallback, runner, parallelism } = options;
   if (strict && fallback === undefined) throw new UsageError("--strict goes with --fallback only");
   const alone = Object.entries({ once, flush, migrate }).find(([, isSaid]) => isSaid)?.[0];
   if (!streaming && alone !== undefined) throw new UsageError(`--${alone} goes with --streaming only`);
   if (migrate && reset) throw new UsageError("--migrate keeps what --reset forgets: say one of the two");
   if (once && flush) throw new UsageError("--once leaves windows open and --flush closes them: say one of the two");
+  if (streaming && runner === "flink")
+    throw new UsageError("--runner=flink runs what has an end: leave --streaming out, or use --runner=direct");
+  if (runner !== "flink" && parallelism !== undefined)
+    throw new UsageError("--parallelism goes with --runner=flink only");
   if (options.until !== undefined && streaming)
     throw new UsageError("--until says where a run ends, but one with --streaming goes on: leave one of the two out");
 }

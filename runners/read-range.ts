@@ -1,5 +1,5 @@
 // Reading planned ranges, the same transform on every runner: Create(ranges) → asynchronous read.
-import { create, named, read, register, runContextOf, type PCollection, type Reader, type Root } from "../beam";
+import { create, named, read, register, runContextOf, spread, type PCollection, type Reader, type Root } from "../beam";
 import { connectorOf } from "../io/registry";
 import { RunError } from "../schema/errors";
 import { type Range, type SourceRecord } from "../schema/record";
@@ -50,9 +50,14 @@ function readByConnector(range: Range, signal: AbortSignal | undefined): AsyncIt
 
 /** The records of an input's ranges. */
 export function readRanges(root: Root, input: string, ranges: readonly Range[]): PCollection<SourceRecord> {
-  const transform = named(`read ${input}`, (start: Root) =>
-    start.apply(create(ranges, "ranges")).apply(read("range", new ReadRange(runContextOf(start).batch))),
-  );
+  const transform = named(`read ${input}`, (start: Root) => {
+    const { batch, duplicates } = runContextOf(start);
+    const planned = start.apply(create(ranges, "ranges"));
+    // In one place they are read in the order of the plan; a cluster must not keep them all with whoever made them.
+    return (duplicates === "grouped" ? planned.apply(spread("spread")) : planned).apply(
+      read("range", new ReadRange(batch)),
+    );
+  });
   return root.apply(transform);
 }
 

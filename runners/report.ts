@@ -21,7 +21,7 @@ export interface Counts {
 
 export interface Report extends Counts {
   readonly pipeline: string;
-  readonly runner: "direct";
+  readonly runner: "direct" | "flink";
   /** degraded: done, but rows wait for a place that does not answer. */
   readonly state: "done" | "degraded" | "interrupted";
   readonly seconds: number;

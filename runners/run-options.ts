@@ -4,7 +4,18 @@ import { z } from "zod";
 import { duration, positiveDuration } from "../schema/duration";
 
 export const RunOptions = z.object({
-  runner: z.enum(["direct"]).default("direct").describe("where it runs: direct is this machine"),
+  runner: z
+    .enum(["direct", "flink"])
+    .default("direct")
+    .describe("where it runs: direct is this process; flink is Apache Flink, with a small cluster started for the run"),
+  parallelism: z
+    .int()
+    .positive()
+    .max(1024)
+    .optional()
+    .describe(
+      "with --runner=flink: how many parts of a step run at the same time; else as many as there are processors",
+    ),
   from: z
     .array(z.string())
     .default([])

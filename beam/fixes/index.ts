@@ -1,4 +1,5 @@
 // Every repair of apache-beam 2.49.0 that beamline needs, one file a defect, applied once before anything else runs.
+import { tellWholeErrors } from "./bundle-errors";
 import { orderDataChannel } from "./data-channel";
 import { sendEachBufferOnce } from "./data-sink";
 import { codeDoublesInPlace } from "./double-coder";
@@ -31,6 +32,7 @@ const fixes = [
   keepSubSecondWindows,
   codeWholeInt64,
   nameEnvironmentWithoutNpm,
+  tellWholeErrors,
 ];
 
 export function applyFixes(): void {

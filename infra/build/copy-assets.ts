@@ -1,10 +1,10 @@
-// After tsc: copies what is not TypeScript into dist, so that compiled pipelines find their samples.
+// After tsc: copies what is not TypeScript into dist, so that compiled pipelines find their samples, and runners what they fetch.
 import fs from "node:fs";
 import path from "node:path";
 import { globSync } from "tinyglobby";
 
 const root = path.resolve(__dirname, "../..");
-for (const file of globSync(["pipelines/*/sample/*.ndjson", "cli/template/**/*"], { cwd: root })) {
+for (const file of globSync(["pipelines/*/sample/*.ndjson", "cli/template/**/*", "runners/*/pom.xml"], { cwd: root })) {
   const target = path.join(root, "dist", file);
   fs.mkdirSync(path.dirname(target), { recursive: true });
   fs.copyFileSync(path.join(root, file), target);

@@ -5,22 +5,22 @@ import { type RunOptions } from "../run-options";
 
 export function batchContext(
   { pipeline, options }: { readonly pipeline: Pipeline; readonly options: RunOptions },
-  { job, batch, batchTime, goesOn }: Pick<RunContext, "job" | "batch" | "batchTime" | "goesOn">,
+  {
+    duplicates = "in order",
+    ...batch
+  }: Pick<RunContext, "job" | "batch" | "batchTime" | "goesOn"> & Partial<Pick<RunContext, "duplicates">>,
 ): RunContext {
   return {
     pipeline: pipeline.name,
     version: pipeline.version,
-    job,
-    batch,
+    ...batch,
     attempt: 1,
-    batchTime,
     deadLetterLimit: {
       share: options["dead-letter-share"],
       consecutive: options["dead-letter-run"],
       sample: options["dead-letter-sample"],
     },
     maxRecordBytes: options["max-record-bytes"],
-    duplicates: "in order",
-    goesOn,
+    duplicates,
   };
 }

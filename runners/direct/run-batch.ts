@@ -1,7 +1,7 @@
-// A bounded run on this machine: plan → run → commit. What it writes becomes visible at the end, all of it or nothing.
+// A bounded run whose sinks are in this process: plan → run → commit. What it writes becomes visible at the end, all of it or nothing.
 import { readFile, rm } from "node:fs/promises";
 import path from "node:path";
-import { runDirect, watchCounts, type CoveredWindows, type RunContext } from "../../beam";
+import { watchCounts, type CoveredWindows, type RunContext } from "../../beam";
 import { type Address, type Batch, type Output } from "../../io/connector";
 import { sinkOf } from "../../io/registry";
 import { type Pipeline } from "../../pipelines/definition";
@@ -11,6 +11,7 @@ import { timeText } from "../../schema/time-text";
 import { aggregatesOf } from "../../transforms/aggregates-of";
 import { watchCuts } from "../../transforms/cut-windows";
 import { type InputAddress } from "../addresses";
+import { direct, type Engine } from "../engine";
 import { planAll, type Choice, type Plan } from "../plan";
 import { watchReading } from "../read-range";
 import { checkCounts, Tasting, type NotWhole, type Report, type Sample } from "../report";
@@ -31,6 +32,8 @@ export interface RunRequest {
   readonly options: RunOptions;
   readonly inputs: Readonly<Record<string, InputAddress>>;
   readonly outputs: Readonly<Record<string, Address>>;
+  /** What runs the graph; else this process does. */
+  readonly engine?: Engine;
   /** Ends the run before its time; nothing of it is kept. */
   readonly signal?: AbortSignal;
   /** Called now and then with the counters so far. */
@@ -125,7 +128,7 @@ async function runPlan(
   fallback: Fallback | null,
   started: number,
 ): Promise<Report & { readonly sample: Sample }> {
-  const { pipeline, params } = request;
+  const { pipeline, params, engine = direct } = request;
   const job = nameOf(request);
   const covers = { ...choice.stretch, wholeFrom: choice.partialWindows === "write" ? null : plan.wholeFrom };
   const tasting = new Tasting();
@@ -156,7 +159,7 @@ async function runPlan(
   });
   try {
     const { graph, cleanedOnce } = buildGraph(pipeline, params, context, plan.ranges);
-    const counters = await runDirect(graph);
+    const counters = await engine.run(graph, request.signal);
     request.signal?.throwIfAborted();
     const counts = checkCounts(counters, opened, cleanedOnce);
     await request.onPoint?.("run");
@@ -167,7 +170,7 @@ async function runPlan(
     const seconds = (performance.now() - started) / 1000;
     return {
       pipeline: pipeline.name,
-      runner: "direct",
+      runner: engine.name,
       state: "done",
       ...counts,
       written: Object.fromEntries(opened.written),
@@ -217,7 +220,10 @@ async function keepRefused(request: RunRequest, refused: RefusedRows): Promise<v
 }
 
 const contextOf = (request: RunRequest, batch: string, batchTime: number): RunContext =>
-  batchContext(request, { job: request.options.job ?? request.pipeline.name, batch, batchTime, goesOn: false });
+  batchContext(request, {
+    ...{ job: nameOf(request), batch, batchTime, goesOn: false },
+    duplicates: (request.engine ?? direct).duplicates,
+  });
 
 /** What --since and --until choose of the sources, which depends on what the pipeline does with their records. */
 function choiceOf(request: RunRequest): Choice {

@@ -1,0 +1,112 @@
+// Runs a graph on a portable job service, which Flink's job server is one of: submits it, follows what it tells, and
+// brings its counters back.
+import { RunError } from "../schema/errors";
+import { writtenError } from "./bundle-errors";
+import { type Counters, type Graph } from "./direct-runner";
+import { startWorker } from "./fixes/worker-entrypoint";
+import { jobApi, portable, type sdk } from "./sdk";
+import { openWorkerPool, type WantedWorker } from "./worker-pool";
+import { Reader } from "protobufjs";
+import { readInt64 } from "./fixes/varint";
+
+const SUM = "beam:metric:user:sum_int64:v1";
+
+/** Where a pipeline's own code runs: in this process, in processes that the cluster starts, or in a pool beside it. */
+export type Workers =
+  | { readonly kind: "loopback" }
+  | { readonly kind: "process"; readonly command: string; readonly env: Readonly<Record<string, string>> }
+  | { readonly kind: "external"; readonly address: string };
+
+export interface Submission {
+  /** host:port of the job service. */
+  readonly endpoint: string;
+  readonly jobName: string;
+  readonly workers: Workers;
+  /** As Beam's runners know them, in camelCase. */
+  readonly options: Readonly<Record<string, unknown>>;
+}
+
+export interface PortableJob {
+  readonly id: string;
+  /** The job's counters at its end. When it failed, rejects with the error of the pipeline's own code where there is one. */
+  readonly ended: Promise<Counters>;
+  cancel(): Promise<void>;
+  /** Lets go of what the job has in this process. */
+  close(): void;
+}
+
+export async function submit(graph: Graph, { endpoint, jobName, workers, options }: Submission): Promise<PortableJob> {
+  const pool = workers.kind === "loopback" ? await openWorkerPool("127.0.0.1:0", startHere) : null;
+  try {
+    const runner = new portable.PortableRunner({ jobEndpoint: endpoint });
+    const environment = environmentOf(workers, pool?.address);
+    const result = await runner.runPipelineWithProto(graph.proto(), { ...options, ...environment, jobName });
+    const { jobId: id } = result as unknown as { jobId: string };
+    const client = await runner.getClient();
+    const ended = follow(runner, client, id);
+    // Whoever only cancels does not ask how it ended.
+    ended.catch(() => undefined);
+    return {
+      id,
+      ended,
+      close: () => pool?.close(),
+      cancel: async () => void (await client.cancel({ jobId: id }).response),
+    };
+  } catch (error) {
+    pool?.close();
+    throw error;
+  }
+}
+
+/** A worker in this process, which has all modules already. That its runner is gone, the job's end tells. */
+async function startHere({ id, controlEndpoint }: WantedWorker): Promise<void> {
+  startWorker({ id, controlEndpoint, modules: [] }).catch(() => undefined);
+}
+
+/** What the runner is told of the workers; `own` is the address of those in this process. */
+function environmentOf(workers: Workers, own: string | undefined): object {
+  if (workers.kind !== "process")
+    return { environmentType: "EXTERNAL", environmentConfig: workers.kind === "external" ? workers.address : own };
+  const { command, env } = workers;
+  return { environmentType: "PROCESS", environmentConfig: JSON.stringify({ command, env }) };
+}
+
+type Client = Awaited<ReturnType<sdk.PortableRunner["getClient"]>>;
+
+async function follow(runner: sdk.PortableRunner, client: Client, jobId: string): Promise<Counters> {
+  let state = jobApi.JobState_Enum.UNSPECIFIED;
+  const errors: string[] = [];
+  for await (const { response } of client.getMessageStream({ jobId }).responses) {
+    if (response.oneofKind === "stateResponse") state = response.stateResponse.state;
+    else if (response.oneofKind === "messageResponse") errors.push(response.messageResponse.messageText);
+  }
+  if (state === jobApi.JobState_Enum.DONE) return countersOf((await runner.getJobMetrics(jobId)).metrics?.attempted);
+  if (state === jobApi.JobState_Enum.CANCELLED) throw new RunError("The job was cancelled");
+  throw failureOf(errors);
+}
+
+/** Why a job failed, by what the runner has told: the pipeline's own error, or the runner's last word on it. */
+function failureOf(errors: readonly string[]): Error {
+  for (const text of errors) {
+    const error = writtenError(text);
+    if (error !== null) return error;
+  }
+  // A stack of Java begins with its outermost cause; the innermost says what happened.
+  const causes = errors.join("\n").match(/^(?:Caused by: )?[\w.$]+(?:Exception|Error): .*$/gm) ?? [];
+  const innermost = causes
+    .at(-1)
+    ?.replace(/^Caused by: /, "")
+    .replace(/^[\w.$]+: /, "");
+  return new RunError(`The job failed on the runner: ${innermost ?? (errors.at(-1) || "it did not say why")}`);
+}
+
+/** The sums of what the pipeline's own code counted, by name. */
+function countersOf(metrics: readonly sdk.MonitoringInfo[] = []): Counters {
+  const counters: Record<string, number> = {};
+  for (const { urn, labels, payload } of metrics) {
+    const name = labels["NAME"];
+    if (urn === SUM && name !== undefined)
+      counters[name] = (counters[name] ?? 0) + Number(readInt64(new Reader(payload)));
+  }
+  return counters;
+}

@@ -1,0 +1,125 @@
+// Beam's job server for Flink as a process of this run: it takes the graph, and hands it to a cluster or to the small one
+// that it has itself. It ends with this process, however that ends.
+import { spawn, type ChildProcess } from "node:child_process";
+import { open, mkdtemp, rm } from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { findJavaProgram, type Jars } from "../../infra/services/jars";
+import { logTail } from "../../infra/services/log-tail";
+import { freePort, isListening } from "../../infra/services/ports";
+import { type Environment } from "../../infra/services/programs";
+import { HOST } from "../../infra/services/server-kind";
+import { RunError, UsageError } from "../../schema/errors";
+
+const jars: Jars = {
+  name: "flink-job-server",
+  title: "--runner=flink",
+  otherwise: "or run it on this machine alone: --runner=direct",
+  pom: path.join(__dirname, "pom.xml"),
+  megabytes: 155,
+};
+
+/** On a busy machine it takes half a minute. */
+const START_MS = 180_000;
+const PATIENCE_MS = 10_000;
+
+export interface JobServer {
+  /** host:port. */
+  readonly endpoint: string;
+  /** The end of what it has logged. */
+  log(): Promise<string>;
+  stop(): Promise<void>;
+}
+
+export interface Wishes {
+  /** host:port of a cluster's JobManager, or the small cluster that the job server has itself. */
+  readonly master: string;
+  readonly tell: (sentence: string) => void;
+  readonly signal?: AbortSignal | undefined;
+  readonly environment?: Environment;
+}
+
+export async function startJobServer({ master, tell, signal, environment = process.env }: Wishes): Promise<JobServer> {
+  if (process.platform === "win32")
+    throw new UsageError("Flink's job server is not started on Windows itself: run the same command in WSL");
+  const { java, classPath, fetch } = await findJavaProgram(jars, environment);
+  await fetch((text) => tell(`Flink: ${text}`));
+  signal?.throwIfAborted();
+  const directory = await mkdtemp(path.join(os.tmpdir(), "beamline-flink-"));
+  const port = await freePort();
+  const logFile = path.join(directory, "job-server.log");
+  const child = await startJava(java, javaArgs(classPath, port, master, directory), logFile);
+  const stop = async (): Promise<void> => {
+    await ended(child);
+    await rm(directory, { recursive: true, force: true });
+  };
+  try {
+    await untilListening(child, port, logFile, signal);
+    return { endpoint: `${HOST}:${port}`, log: () => logTail(logFile), stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
+
+function javaArgs(classPath: string, port: number, master: string, directory: string): string[] {
+  const opens = ["java.util", "java.lang"].map((name) => `--add-opens=java.base/${name}=ALL-UNNAMED`);
+  const logging = ["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dorg.slf4j.simpleLogger.showDateTime=true"];
+  const server = ["org.apache.beam.runners.flink.FlinkJobServerDriver", "--job-host", HOST, "--job-port", String(port)];
+  const others = [
+    "--artifact-port",
+    "0",
+    "--expansion-port",
+    "0",
+    "--artifacts-dir",
+    path.join(directory, "artifacts"),
+  ];
+  return [
+    "-Xmx1g",
+    `-Djava.io.tmpdir=${directory}`,
+    ...opens,
+    ...logging,
+    "-cp",
+    classPath,
+    ...server,
+    ...others,
+  ].concat(["--flink-master", master]);
+}
+
+/** Ends Java when our end of the pipe is closed, if only because this process is gone: it has nothing to put in order. */
+const WITH_US = '"$@" </dev/null & java=$!; (cat >/dev/null; kill -9 $java 2>/dev/null) <&3 & wait $java';
+
+async function startJava(java: string, args: readonly string[], logFile: string): Promise<ChildProcess> {
+  const log = await open(logFile, "a");
+  try {
+    return spawn("/bin/sh", ["-c", WITH_US, "sh", java, ...args], { stdio: ["ignore", log.fd, log.fd, "pipe"] });
+  } finally {
+    await log.close();
+  }
+}
+
+async function ended(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const end = new Promise((resolve) => child.once("exit", resolve));
+  child.stdio[3]?.destroy();
+  const isEnded = await Promise.race([end.then(() => true), sleep(PATIENCE_MS, false, { ref: false })]);
+  if (!isEnded) child.kill("SIGKILL");
+}
+
+async function untilListening(
+  child: ChildProcess,
+  port: number,
+  logFile: string,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const until = performance.now() + START_MS;
+  while (!(await isListening(port))) {
+    signal?.throwIfAborted();
+    if (child.exitCode !== null)
+      throw new RunError(`Flink's job server ended before it was ready:\n${await logTail(logFile)}`);
+    if (performance.now() > until)
+      throw new RunError(`Flink's job server was not ready within ${START_MS / 1000} s:\n${await logTail(logFile)}`);
+    await sleep(100);
+  }
+}

@@ -6,12 +6,13 @@ import fs, { mkdtempSync, realpathSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Client, types } from "cassandra-driver";
+import { types, type Client } from "cassandra-driver";
 import fc from "fast-check";
 import { z } from "zod";
 import { freePort, isFree } from "../infra/services/ports";
 import { killService, startServices, stopServices } from "../infra/services/services";
 import { parseAddress } from "../io/address";
+import { clientOf, endClient } from "../io/cassandra/driver";
 import { EVERYTHING, type Batch, type LetterNews, type OpenTarget, type Output, type Stretch } from "../io/connector";
 import { sinkOf } from "../io/registry";
 import { canonicalDecimal } from "../schema/decimal";
@@ -36,7 +37,7 @@ let client: Client;
 const uri = (query = "", to = port, keyspace = KEYSPACE) => `cassandra://127.0.0.1:${to}/${keyspace}${query}`;
 
 /** A connection of the test's own. */
-const connected = () => new Client({ contactPoints: [`127.0.0.1:${port}`], localDataCenter: "datacenter1" });
+const connected = () => clientOf({ contactPoints: [`127.0.0.1:${port}`], localDataCenter: "datacenter1" });
 
 async function query(cql: string): Promise<readonly types.Row[]> {
   return (await client.execute(cql, [], { fetchSize: 10_000 })).rows;
@@ -60,7 +61,7 @@ beforeEach(async () => {
 });
 
 afterAll(async () => {
-  await client?.shutdown();
+  if (client !== undefined) await endClient(client);
   await stopServices(["cassandra"], { ...options, data: true });
   rmSync(directory, { recursive: true, force: true });
 });
@@ -571,7 +572,7 @@ describe("a server", () => {
     }
     await isBack;
     await target.commit();
-    await client.shutdown();
+    await endClient(client);
     client = connected();
     await client.connect();
     expect(await count("candles")).toBe(500);

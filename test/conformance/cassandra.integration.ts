@@ -2,10 +2,11 @@
 import { mkdtempSync, realpathSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import { Client, type types } from "cassandra-driver";
+import { type Client, type types } from "cassandra-driver";
 import { z } from "zod";
 import { freePort } from "../../infra/services/ports";
 import { restartService, startServices, stopServices } from "../../infra/services/services";
+import { clientOf, endClient } from "../../io/cassandra/driver";
 import { tableOf, type Column, type Table } from "../../schema/table";
 import { startFaultProxy, type FaultProxy } from "../fault-proxy";
 import { withoutZeros, type Normal } from "./rows";
@@ -26,7 +27,7 @@ conforms({
   records: true,
   without: { full: "its data would have to lie on a disk of its own" },
   async stop() {
-    await client?.shutdown();
+    if (client !== undefined) await endClient(client);
     await proxy?.close();
     await stopServices(["cassandra"], { directory, data: true });
     rmSync(directory, { recursive: true, force: true });
@@ -37,8 +38,8 @@ conforms({
     const between = await startFaultProxy({ port });
     proxy = between;
     const connect = async (): Promise<Client> => {
-      await client?.shutdown();
-      client = new Client({ contactPoints: [`127.0.0.1:${port}`], localDataCenter: "datacenter1" });
+      if (client !== undefined) await endClient(client);
+      client = clientOf({ contactPoints: [`127.0.0.1:${port}`], localDataCenter: "datacenter1" });
       await client.connect();
       return client;
     };

@@ -2,7 +2,7 @@
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
-import { Client } from "cassandra-driver";
+import { clientOf, endClient } from "../../../io/cassandra/driver";
 import { findJavaProgram, type Jars } from "../jars";
 import { refuseWindows, withContainers } from "../other-ways";
 import { HOST, type ServerKind } from "../server-kind";
@@ -90,7 +90,7 @@ const opened = [
 
 /** Asks the node for its release. */
 async function probeCassandra(port: number): Promise<void> {
-  const client = new Client({
+  const client = clientOf({
     contactPoints: [`${HOST}:${port}`],
     localDataCenter: "datacenter1",
     socketOptions: { connectTimeout: 2000, readTimeout: 5000 },
@@ -98,6 +98,6 @@ async function probeCassandra(port: number): Promise<void> {
   try {
     await client.execute("select release_version from system.local");
   } finally {
-    await client.shutdown();
+    await endClient(client);
   }
 }

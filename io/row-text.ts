@@ -16,17 +16,19 @@ export interface RowText {
 export function ndjsonOf(table: Table): RowText {
   const columns = table.columns.map((column, index) => ({
     column,
-    isJson: column.type.kind === "json",
-    isBytes: column.type.kind === "bytes",
+    kind: column.type.kind,
     start: `${index === 0 ? "{" : ","}${JSON.stringify(column.name)}:`,
   }));
   return {
     head: "",
     lineOf(row) {
       let line = columns.length === 0 ? "{" : "";
-      for (const { column, isJson, isBytes, start } of columns) {
+      for (const { column, kind, start } of columns) {
         const cell = cellOf(table, column, row);
-        line += start + (isJson ? String(cell) : jsonOf(isBytes ? unmistakable(cell) : cell));
+        if (cell === null || kind === "json") line += start + String(cell);
+        // Their texts have nothing in them that JSON would write otherwise.
+        else if (kind === "decimal" || kind === "timestamp") line += `${start}"${cell as string}"`;
+        else line += start + jsonOf(kind === "bytes" ? unmistakable(cell) : cell);
       }
       return `${line}}\n`;
     },
@@ -60,8 +62,12 @@ function unmistakable(cell: Cell): Cell {
   return typeof cell === "string" && cell.startsWith(BASE64) ? Buffer.from(cell) : cell;
 }
 
+/** What JSON writes otherwise in a text: halves of characters too. */
+// eslint-disable-next-line no-control-regex -- control characters are what it looks for
+const ESCAPED = /["\\\u0000-\u001f\ud800-\udfff]/;
+
 function jsonOf(cell: Cell): string {
-  if (typeof cell === "string") return JSON.stringify(cell);
+  if (typeof cell === "string") return ESCAPED.test(cell) ? JSON.stringify(cell) : `"${cell}"`;
   return cell instanceof Uint8Array ? `"${base64Of(cell)}"` : String(cell);
 }
 

@@ -38,8 +38,8 @@ export function candleOf(number: number): Row {
   };
 }
 
-/** Some at a time, as a run gives them. */
-export function* candlesUpTo(count: number, together = 2_000): Generator<Row[]> {
+/** Some at a time. */
+export function* candlesUpTo(count: number, together: number): Generator<Row[]> {
   for (let from = 0; from < count; from += together)
     yield Array.from({ length: Math.min(together, count - from) }, (_, at) => candleOf(from + at));
 }

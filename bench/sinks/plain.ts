@@ -210,7 +210,11 @@ export const plain: Record<SinkName, PlainWriter> = {
       await producer.send({
         topic,
         acks: -1,
-        messages: some.map((row) => ({ key: `${String(row["symbol"])}`, value: jsonOf(row) })),
+        messages: some.map((row) => ({
+          key: JSON.stringify([row["symbol"], iso(row["window_start"])]),
+          value: jsonOf(row),
+          timestamp: String(row["window_start"]),
+        })),
       });
     await producer.disconnect();
   },

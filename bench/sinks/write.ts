@@ -2,6 +2,7 @@
 import { parseAddress } from "../../io/address";
 import { type Batch } from "../../io/connector";
 import { sinkOf } from "../../io/registry";
+import { ROWS_TOGETHER } from "../../runners/direct/open-outputs";
 import { candles, candlesUpTo } from "./candles";
 import { plain } from "./plain";
 import { type SinkName } from "./sinks";
@@ -27,7 +28,7 @@ const batch: Batch = {
 async function byBeamline(target: string, rows: number): Promise<void> {
   const address = parseAddress(target);
   const open = await sinkOf(address).open(address, [candles], batch);
-  for (const some of candlesUpTo(rows)) await open.write("candles", some);
+  for (const some of candlesUpTo(rows, ROWS_TOGETHER)) await open.write("candles", some);
   await open.commit();
 }
 
@@ -35,7 +36,7 @@ async function main({ sink, how, target, rows }: Work): Promise<void> {
   const write = plain[sink];
   const started = performance.now();
   const before = process.cpuUsage();
-  if (how === "plain") await write(target, candlesUpTo(rows));
+  if (how === "plain") await write(target, candlesUpTo(rows, 2_000));
   else await byBeamline(target, rows);
   const { user, system } = process.cpuUsage(before);
   const took: Took = { seconds: (performance.now() - started) / 1000, cpuSeconds: (user + system) / 1e6 };

@@ -1,6 +1,6 @@
 // What a row becomes in a topic: its key, its id and its time. Only the row and its batch decide, so that a batch that is
 // run again gives the same messages.
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { UsageError } from "../../schema/errors";
 import { columnOf, type Column, type Row, type Table } from "../../schema/table";
 import { suggestion } from "../address";
@@ -35,15 +35,15 @@ export function messagesOf(
   const keys = table.key.map((name) => columnOf(table, name));
   const messageKeys = (table.messageKey ?? table.key).map((name) => columnOf(table, name));
   const timeColumn = timeOf(table, time);
+  const written = JSON.stringify([batch.job, output, batch.id]);
   return (valueOf) => (row) => {
     const cellsOf = (columns: readonly Column[]) => columns.map((column) => cellOf(table, column, row));
-    const id = createHash("sha256")
-      .update(`${JSON.stringify([batch.job, output, batch.id])}${canonicalListOf(cellsOf(keys))}`)
-      .digest("hex")
-      .slice(0, ID_LENGTH);
+    const cells = cellsOf(keys);
+    const list = canonicalListOf(cells);
+    const id = hash("sha256", written + list, "hex").slice(0, ID_LENGTH);
     const at = timeColumn === null ? null : row[timeColumn.name];
     return {
-      key: keyTextOf(cellsOf(messageKeys)),
+      key: table.messageKey === undefined && cells.length > 1 ? list : keyTextOf(cellsOf(messageKeys)),
       value: valueOf(row),
       headers: { [ID_HEADER]: id },
       ...(typeof at === "number" && at >= 0 ? { timestamp: String(at) } : {}),

@@ -17,6 +17,8 @@ export type SqlParameter = string | number | boolean | Uint8Array | null | reado
 export class Session {
   private pid: number | null = null;
   private busy: Promise<unknown> | null = null;
+  /** The rows that are on their way: whoever sends does not wait for the server, what comes next does. */
+  private sent: Promise<void> = Promise.resolve();
   private isOver = false;
   private wasSilent = false;
 
@@ -42,29 +44,39 @@ export class Session {
 
   /** The rows of one statement, each an object by column name. All values come as PostgreSQL's own text. */
   async query<T = Record<string, string | null>>(text: string, values: readonly SqlParameter[] = []): Promise<T[]> {
-    const { client } = this;
+    await this.sent;
     return this.watched(async () => {
-      const result = await client.query({ text, values: [...values], types: AS_TEXT });
+      const result = await this.client.query({ text, values: [...values], types: AS_TEXT });
       return result.rows as T[];
     });
   }
 
   /** Several statements that give nothing of use. */
   async execute(text: string): Promise<void> {
+    await this.sent;
     await this.watched(() => this.client.query(text));
   }
 
-  /** Sends what COPY reads, which is given whole. */
+  /**
+   * Sends what COPY reads, which is given whole. It comes back when all is on its way, and the server works on it while the
+   * next is made; that it failed is said by what is done next.
+   */
   async copy(text: string, bytes: Uint8Array): Promise<void> {
-    await this.watched(
-      () =>
-        new Promise<void>((resolve, reject) => {
-          const copy = this.client.query(copyFrom(text));
-          copy.on("error", reject);
-          copy.on("finish", resolve);
-          copy.end(bytes);
-        }),
-    );
+    await this.sent;
+    await new Promise<void>((resolve) => {
+      this.sent = this.watched(
+        () =>
+          new Promise<void>((done, reject) => {
+            const copy = this.client.query(copyFrom(text));
+            copy.on("error", reject);
+            copy.on("finish", done);
+            copy.write(bytes, () => resolve());
+            copy.end();
+          }),
+      );
+      // Where it fails before that.
+      this.sent.catch(() => undefined).finally(resolve);
+    });
   }
 
   /** Makes all that was done last, and lets go of the connection. */

@@ -3,7 +3,7 @@ import { UsageError } from "../../schema/errors";
 import { decimal, tableOf, timestamp, type Column, type Table } from "../../schema/table";
 import { checkTable, createSql } from "./shape";
 
-it("a table is made with its types, its key, an index on its time, and what is said of its columns", () => {
+it("a table is made with its types, its key and what is said of its columns", () => {
   const model = z.object({
     symbol: z.string().describe('the pair\'s "name"'),
     at: timestamp(),
@@ -13,11 +13,8 @@ it("a table is made with its types, its key, an index on its time, and what is s
   expect(createSql("my", tableOf('t"x', model, { key: ["symbol", "at"] })).split("; ")).toEqual([
     'CREATE TABLE "my"."t""x" ("symbol" text NOT NULL, "at" timestamp with time zone NOT NULL, ' +
       '"more" timestamp with time zone, "volume" numeric(38,8), PRIMARY KEY ("symbol", "at"))',
-    'CREATE INDEX ON "my"."t""x" ("at")',
     `COMMENT ON COLUMN "my"."t""x"."symbol" IS 'the pair''s "name"'`,
   ]);
-  // The key's index begins with it already.
-  expect(createSql("my", tableOf("t", z.object({ at: timestamp() }), { key: ["at"] }))).not.toContain("INDEX");
 });
 
 const text = (name: string, nullable = false): Column => ({ name, type: { kind: "text" }, nullable, description: "" });

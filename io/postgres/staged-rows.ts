@@ -2,8 +2,9 @@
 import { type Table } from "../../schema/table";
 import { type Row } from "../../schema/table";
 import { type Range } from "../../schema/record";
-import { type Stretch } from "../connector";
+import { type Batch, type Stretch } from "../connector";
 import { textRowOf, type TextRow } from "./cell-text";
+import { CopyChunks } from "./copy-chunks";
 import { copyLine } from "./copy-text";
 import { quoteName, quoteTable } from "./names";
 import { type Session, type SqlParameter } from "./session";
@@ -11,12 +12,12 @@ import { declaredType } from "./shape";
 
 /** Up to so many rows go with the statement itself: measured, a temporary table costs more than it saves below that. */
 const FEW_ROWS = 2_000;
-/** About so many characters wait for being sent. */
-const CHUNK = 1 << 20;
+/** So many characters of them at most. */
+const FEW_CHARACTERS = 1 << 20;
 
 export class StagedRows {
   private few: TextRow[] = [];
-  private text = "";
+  private readonly chunks = new CopyChunks();
   private weight = 0;
   private isStaged = false;
   private number = 0;
@@ -35,20 +36,22 @@ export class StagedRows {
   async add(rows: readonly Row[], session: () => Promise<Session>): Promise<void> {
     for (const row of rows) {
       const texts = textRowOf(this.table, row);
-      if (this.isStaged) await this.append(texts, session);
-      else {
+      if (this.isStaged) {
+        const full = this.gather(texts);
+        if (full.length > 0) await this.send(full, await session());
+      } else {
         this.few.push(texts);
         for (const text of texts) this.weight += text?.length ?? 0;
-        if (this.few.length > FEW_ROWS || this.weight > CHUNK) await this.beginStage(session);
+        if (this.few.length > FEW_ROWS || this.weight > FEW_CHARACTERS) await this.beginStage(session);
       }
     }
   }
 
-  /** Makes the table what the batch says it is. */
-  async merge(session: Session, job: string, ranges: readonly Range[], covers?: Stretch): Promise<void> {
-    if (this.isStaged) await this.flush(session);
+  /** Makes the table what the batch says it is; `isNew`: it was made by this transaction, and nobody else can see it. */
+  async merge(session: Session, { job, ranges, covers }: Batch, isNew: boolean): Promise<void> {
+    if (this.isStaged) await this.send(this.chunks.take(), session);
     const isEmpty = !this.isStaged && this.few.length === 0;
-    if (!isEmpty) await session.query(this.mergeSql(), this.values(this.table.columns.map((_, at) => at)));
+    if (!isEmpty) await session.query(this.mergeSql(isNew), this.values(this.table.columns.map((_, at) => at)));
     if (this.table.mode === "by-origin" && ranges.length > 0) await this.clear(session, job, ranges, isEmpty);
     const { recomputedBy } = this.table;
     if (recomputedBy !== undefined && covers !== undefined) await this.takeOut(session, recomputedBy, covers, isEmpty);
@@ -62,20 +65,17 @@ export class StagedRows {
     this.isStaged = true;
     const { few } = this;
     this.few = [];
-    for (const texts of few) await this.append(texts, session);
+    for (const texts of few) await this.send(this.gather(texts), await session());
   }
 
-  private async append(texts: TextRow, session: () => Promise<Session>): Promise<void> {
+  /** Takes a row; what is to be sent now is given back. */
+  private gather(texts: TextRow): readonly Uint8Array[] {
     this.number += 1;
-    this.text += `${this.number}\t${copyLine(texts)}`;
-    if (this.text.length >= CHUNK) await this.flush(await session());
+    return this.chunks.add(`${this.number}\t${copyLine(texts)}`);
   }
 
-  private async flush(session: Session): Promise<void> {
-    if (this.text === "") return;
-    const bytes = Buffer.from(this.text);
-    this.text = "";
-    await session.copy(`COPY pg_temp.${this.stage} FROM STDIN`, bytes);
+  private async send(pieces: readonly Uint8Array[], session: Session): Promise<void> {
+    for (const piece of pieces) await session.copy(`COPY pg_temp.${this.stage} FROM STDIN`, piece);
   }
 
   /** Where the rows are, as a part of FROM: s, with the columns c0, c1, … of `at` and the number n of each row. */
@@ -95,7 +95,7 @@ export class StagedRows {
   }
 
   /** The last row of each key, in the order of keys so that two writers never wait for each other in a circle. */
-  private mergeSql(): string {
+  private mergeSql(isNew: boolean): string {
     const { columns, key, stamps = [] } = this.table;
     const names = columns.map(({ name }) => quoteName(name));
     const keyColumns = key.map((name) => `s.c${columns.findIndex((column) => column.name === name)}`).join(", ");
@@ -108,11 +108,12 @@ export class StagedRows {
         : `UPDATE SET ${others.map((name) => `${name} = excluded.${name}`).join(", ")} ` +
           // A row that is as it should be is not written again.
           `WHERE ROW(${list("t")}) IS DISTINCT FROM ROW(${list("excluded")})`;
+    // To look for a conflict where there can be none costs as much as all the rest.
+    const onConflict = isNew ? "" : `ON CONFLICT (${key.map(quoteName).join(", ")}) DO ${action}`;
     return (
       `INSERT INTO ${quoteTable(this.schema, this.table.name)} AS t (${names.join(", ")}) ` +
       `SELECT DISTINCT ON (${keyColumns}) ${columns.map((_, at) => `s.c${at}`).join(", ")} ` +
-      `FROM ${this.source(columns.map((_, at) => at))} ORDER BY ${keyColumns}, s.n DESC ` +
-      `ON CONFLICT (${key.map(quoteName).join(", ")}) DO ${action}`
+      `FROM ${this.source(columns.map((_, at) => at))} ORDER BY ${keyColumns}, s.n DESC ${onConflict}`
     );
   }
 

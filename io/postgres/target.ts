@@ -7,7 +7,7 @@ import { type Batch, type OpenTarget, type Output, type WriteResult } from "../c
 import { batchesTable, readRecords, writeRecords } from "./batches";
 import { Session } from "./session";
 import { shownServer, type PostgresSettings } from "./settings";
-import { checkTable, compareTables, createMissing } from "./shape";
+import { checkTable, compareTables, createMissing, finishNew } from "./shape";
 import { StagedRows } from "./staged-rows";
 
 export class PostgresTarget implements OpenTarget {
@@ -89,7 +89,9 @@ export class PostgresTarget implements OpenTarget {
   private async merge(session: Session): Promise<void> {
     const { batch, settings } = this;
     const tables = [batchesTable, ...this.outputs.map((output) => output.table)];
-    if (this.isMissing) await createMissing(session, settings.schema, tables, shownServer(settings));
+    const made: ReadonlySet<string> = this.isMissing
+      ? await createMissing(session, settings.schema, tables, shownServer(settings))
+      : new Set();
     const names = this.outputs.map((output) => output.name);
     let written: ReadonlySet<string> = new Set();
     if (batch.turn !== null) {
@@ -100,7 +102,8 @@ export class PostgresTarget implements OpenTarget {
     // Always in one order, as for the rows within a table.
     const inOrder = [...this.outputs].sort((a, b) => (a.table.name < b.table.name ? -1 : 1));
     const due = inOrder.filter(({ name }) => !written.has(name));
-    for (const { name } of due) await this.rows.get(name)?.merge(session, batch.job, batch.ranges, batch.covers);
+    for (const { name, table } of due) await this.rows.get(name)?.merge(session, batch, made.has(table.name));
+    for (const table of tables) if (made.has(table.name)) await finishNew(session, settings.schema, table);
     const counts = new Map(due.map(({ name }) => [name, this.counts.get(name) ?? 0]));
     if (counts.size > 0) await writeRecords(session, settings.schema, batch, counts);
     await session.commit();

@@ -10,8 +10,12 @@ interface BulkAnswer {
   readonly items: readonly Readonly<Record<string, { readonly status: number; readonly error?: ItemError }>>[];
 }
 
+/** Of the answer only what is looked at: the rest of it is several times as long. */
+const BULK = "/_bulk?filter_path=errors,items.*.status,items.*.error";
 /** Fewer in one request cost more than they gain. */
 const FEW = 500;
+/** More make an answer wait for long. */
+const MANY = 2_500;
 
 /**
  * Sends all, each document at most once among them, some requests at a time. Comes back when everything is acknowledged or
@@ -19,7 +23,10 @@ const FEW = 500;
  */
 export async function sendBulk(cluster: Cluster, operations: readonly Operation[]): Promise<readonly Rejected[]> {
   const { bulkBytes, concurrency } = cluster.settings;
-  const parts = divided(operations, bulkBytes, Math.max(FEW, Math.ceil(operations.length / concurrency)));
+  // Equal parts, and as many as can be under way in every round: none is waited for alone at the end.
+  const rounds = Math.ceil(operations.length / (concurrency * MANY));
+  const most = Math.max(FEW, Math.ceil(operations.length / (concurrency * Math.max(1, rounds))));
+  const parts = divided(operations, bulkBytes, most);
   const rejected: Rejected[][] = parts.map(() => []);
   let next = 0;
   let hasFailed = false;
@@ -64,7 +71,7 @@ async function sendPart(cluster: Cluster, part: readonly Operation[], rejected: 
   while (left.length > 0) {
     const { status, body } = await cluster.act<BulkAnswer>({
       method: "POST",
-      path: "/_bulk",
+      path: BULK,
       lines: left.map(({ lines }) => lines).join(""),
       taken: [413],
     });

@@ -68,6 +68,8 @@ function jsonOf({ type }: Column, cell: Cell): string {
       return String(cell).startsWith("+") ? String(Date.parse(String(cell))) : `"${String(cell)}"`;
     case "double":
       return Object.is(cell, -0) ? "-0.0" : String(cell);
+    case "decimal":
+      return `"${String(cell)}"`;
     default:
       return typeof cell === "string" ? JSON.stringify(cell) : String(cell);
   }

@@ -214,9 +214,12 @@ function targetsOf(outputs: readonly Output[], addresses: Readonly<Record<string
   return groups.values();
 }
 
+/** Rows that are written together: for a place far away, each time is a time of waiting. */
+export const ROWS_TOGETHER = 10_000;
+
 export class WriteOutput implements BatchWriter<Row> {
   // Tried again is only what can be: within one transaction a failed write cannot be repeated on its own.
-  readonly options = { ...writeDefaults, batchRows: 2000, retries: 0 };
+  readonly options = { ...writeDefaults, batchRows: ROWS_TOGETHER, retries: 0 };
   readonly counter: string;
 
   constructor(

@@ -258,8 +258,8 @@ async function run(asked: Pipeline, said: Said): Promise<number> {
 }
 
 function engineOf(pipeline: Pipeline, options: RunOptions, tell: (sentence: string) => void): Engine {
-  const { runner, job = pipeline.name, parallelism } = options;
-  return runner === "flink" ? flink({ job, parallelism, tell }) : direct;
+  const { runner, job = pipeline.name, parallelism, "fallback-runner": other } = options;
+  return runner === "flink" ? flink({ job, parallelism, orHere: other === "direct", tell }) : direct;
 }
 
 /** Looks at all that a run with the same words would need, and changes nothing. */
@@ -371,7 +371,7 @@ const interruptedWords = (said: Said): string =>
 
 /** Flags that say nothing without --streaming, or that contradict each other. */
 function checkTogether(options: RunOptions): void {
-  const { streaming, once, flush, reset, migrate, strict, fallback, runner, parallelism } = options;
+  const { streaming, once, flush, reset, migrate, strict, fallback, runner } = options;
   if (strict && fallback === undefined) throw new UsageError("--strict goes with --fallback only");
   const alone = Object.entries({ once, flush, migrate }).find(([, isSaid]) => isSaid)?.[0];
   if (!streaming && alone !== undefined) throw new UsageError(`--${alone} goes with --streaming only`);
@@ -379,8 +379,8 @@ function checkTogether(options: RunOptions): void {
   if (once && flush) throw new UsageError("--once leaves windows open and --flush closes them: say one of the two");
   if (streaming && runner === "flink")
     throw new UsageError("--runner=flink runs what has an end: leave --streaming out, or use --runner=direct");
-  if (runner !== "flink" && parallelism !== undefined)
-    throw new UsageError("--parallelism goes with --runner=flink only");
+  const flinks = (["parallelism", "fallback-runner"] as const).find((name) => options[name] !== undefined);
+  if (runner !== "flink" && flinks !== undefined) throw new UsageError(`--${flinks} goes with --runner=flink only`);
   if (options.until !== undefined && streaming)
     throw new UsageError("--until says where a run ends, but one with --streaming goes on: leave one of the two out");
 }

@@ -215,6 +215,19 @@ describe("outputs", () => {
     ]);
   });
 
+  test("files that lie beside those of earlier runs are told so, those that take their place are not", async () => {
+    const written = async (to: string) => {
+      const { code, stdout, stderr } = await beamline("run", "--to", to, "--json");
+      const { beside } = JSON.parse(stdout) as { beside?: string[] };
+      const isTold = /written {4}20 rows of candles to file:out\/, added to the files of earlier runs$/m.test(stderr);
+      return { code, beside, isTold };
+    };
+    const lake = "file:out/?format=parquet";
+    expect(await written(lake)).toEqual({ code: 0, beside: undefined, isTold: false });
+    expect(await written(lake)).toEqual({ code: 0, beside: ["candles"], isTold: true });
+    expect(await written(`${lake}&replace=true`)).toEqual({ code: 0, beside: undefined, isTold: false });
+  });
+
   test("two outputs to one file are refused, and nothing is written", async () => {
     const { code, stderr } = await beamline("--to", "candles=file:x", "--to", "dead_letters=file:./x");
     expect({ code, stderr }).toMatchObject({
@@ -222,6 +235,41 @@ describe("outputs", () => {
       stderr: expect.stringMatching(/^x is asked for by two outputs/) as unknown,
     });
     expect(files()).toEqual([]);
+  });
+});
+
+describe("a cluster that cannot take the job", () => {
+  // Without Java nothing is started.
+  beforeEach(() => {
+    process.env["PATH"] = at("bin");
+    delete process.env["JAVA_HOME"];
+  });
+
+  test("is the end of the run, unless it may go on in this process", async () => {
+    const { code, stderr } = await beamline("run", "--runner=flink");
+    expect({ code, stderr }).toMatchObject({
+      code: 2,
+      stderr: expect.stringMatching(
+        /^--runner=flink needs Java 17 or newer, and java was not found: install it/,
+      ) as unknown,
+    });
+    expect(files()).toEqual([]);
+  });
+
+  test("is told, with --fallback-runner=direct, and the rows are those of the direct runner", async () => {
+    const { code, stdout, stderr } = await beamline("run", "--runner=flink", "--fallback-runner=direct", "--json");
+    expect(code).toBe(0);
+    expect(stderr).toMatch(/^Flink cannot take the job, so it runs in this process: --runner=flink needs Java 17/m);
+    expect(JSON.parse(stdout)).toMatchObject({ runner: "direct", read: 1991, duplicate: 27, dead: 6 });
+    const rows = dump("data/app.db");
+    await run("--to", "sqlite:direct.db");
+    expect(rows).toBe(dump("direct.db"));
+  });
+
+  test.each(["--parallelism=2", "--fallback-runner=direct"])("%s goes with --runner=flink only", async (word) => {
+    const { code, stderr } = await beamline("run", word);
+    expect(code).toBe(2);
+    expect(stderr).toContain(`${word.split("=")[0]} goes with --runner=flink only`);
   });
 });
 

@@ -91,7 +91,10 @@ export function printReport(
     print(paint.dim(`             ${harmless(value, 100)}`));
   }
   for (const [output, rows] of Object.entries(report.written)) {
-    print(`  ${"written".padEnd(10)} ${records(rows, "row")} of ${output} to ${harmless(places[output] ?? "")}`);
+    const added = report.beside?.includes(output) === true ? ", added to the files of earlier runs" : "";
+    print(
+      `  ${"written".padEnd(10)} ${records(rows, "row")} of ${output} to ${harmless(places[output] ?? "")}${added}`,
+    );
   }
   for (const [output, rows] of Object.entries(report.waiting ?? {})) {
     const where = harmless(places[output] ?? "");

@@ -188,9 +188,15 @@ function connectorsPage(): string {
     ),
     "What becomes of rows that are written again, because their batch is run again after a crash. keyed: each replaces the row of its key, so it is as if it had been written once. named file: the batch's file is replaced by the same one. append: they are there once more.",
     "## Written rows",
-    "Places that are proven pass one suite of tests, [test/conformance](../../test/conformance/suite.ts), against what the table names: values of all types, batches that are written again, the order of updates, rows that are refused, breaks, restarts, full disks, kills. All of it is on the direct runner; there is no other yet.",
+    "Places that are proven pass one suite of tests, [test/conformance](../../test/conformance/suite.ts), against what the table names: values of all types, batches that are written again, the order of updates, rows that are refused, breaks, restarts, full disks, kills. All of it is on the direct runner; a bounded run on Flink writes by the same targets in the same process, and commits there.",
     table(
-      ["address", "on the direct runner", "with `--streaming`", "dead letters come back", "proven against"],
+      [
+        "address",
+        "a bounded run, direct or on Flink",
+        "with `--streaming`",
+        "dead letters come back",
+        "proven against",
+      ],
       written.map(({ connector: { about, sink }, schemes }) => [
         schemes.map((scheme) => `\`${scheme}:\``).join(", "),
         sink?.deliveryClass ?? "",

@@ -189,11 +189,15 @@ export interface Finding {
 
 /** A target that is open for one batch and some of its outputs. Calls for one output never overlap. */
 export interface OpenTarget {
+  /** How many rows it likes to get at once, where the usual number is too small: each write is a time of waiting. */
+  readonly rowsTogether?: number;
   write(output: string, rows: readonly Row[]): Promise<WriteResult>;
   /** Makes everything written visible. Nothing may be written after that. */
   commit(): Promise<void>;
   /** Leaves the target as it was before the batch, as far as it can, and lets go of it. Never throws. */
   abort(): Promise<void>;
+  /** Behind the commit of a run on its own: the outputs whose rows lie beside those of earlier runs, and in no one's place. */
+  beside?(): readonly string[];
 }
 
 /**

@@ -2,6 +2,7 @@
 import { RunError } from "../schema/errors";
 import { type Row, type Table } from "../schema/table";
 import { type DeadLetter } from "../transforms";
+import { type EngineName } from "./engine";
 
 export interface Counts {
   readonly read: number;
@@ -21,7 +22,7 @@ export interface Counts {
 
 export interface Report extends Counts {
   readonly pipeline: string;
-  readonly runner: "direct" | "flink";
+  readonly runner: EngineName;
   /** degraded: done, but rows wait for a place that does not answer. */
   readonly state: "done" | "degraded" | "interrupted";
   readonly seconds: number;
@@ -34,6 +35,8 @@ export interface Report extends Counts {
   readonly batch?: string;
   /** The name of its plan, where what was written goes by it. */
   readonly plan?: string;
+  /** The outputs whose rows were added to those of earlier runs, and took the place of none. */
+  readonly beside?: readonly string[];
   /** Of a job that goes on. */
   readonly batches?: number;
   readonly lost?: number;

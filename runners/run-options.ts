@@ -16,6 +16,10 @@ export const RunOptions = z.object({
     .describe(
       "with --runner=flink: how many parts of a step run at the same time; else as many as there are processors",
     ),
+  "fallback-runner": z
+    .enum(["direct"])
+    .optional()
+    .describe("with --runner=flink: where the run goes on when Flink cannot take the job"),
   from: z
     .array(z.string())
     .default([])

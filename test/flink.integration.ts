@@ -83,10 +83,3 @@ test.each([
   expect(code).toBe(2);
   expect(stderr).toMatch(sentence);
 });
-
-test("--parallelism without a cluster is refused", async () => {
-  expect(await beamline("run", "trades-aggregate", "--parallelism=2")).toMatchObject({
-    code: 2,
-    stderr: expect.stringContaining("--parallelism goes with --runner=flink only") as string,
-  });
-});

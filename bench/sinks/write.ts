@@ -2,7 +2,7 @@
 import { parseAddress } from "../../io/address";
 import { type Batch } from "../../io/connector";
 import { sinkOf } from "../../io/registry";
-import { ROWS_TOGETHER } from "../../runners/direct/open-outputs";
+import { ROWS_TOGETHER } from "../../runners/direct/rows-together";
 import { candles, candlesUpTo } from "./candles";
 import { plain } from "./plain";
 import { type SinkName } from "./sinks";
@@ -28,7 +28,7 @@ const batch: Batch = {
 async function byBeamline(target: string, rows: number): Promise<void> {
   const address = parseAddress(target);
   const open = await sinkOf(address).open(address, [candles], batch);
-  for (const some of candlesUpTo(rows, ROWS_TOGETHER)) await open.write("candles", some);
+  for (const some of candlesUpTo(rows, open.rowsTogether ?? ROWS_TOGETHER)) await open.write("candles", some);
   await open.commit();
 }
 

@@ -78,6 +78,7 @@ async function openFiles(address: Address, outputs: readonly Output[], batch: Ba
       await folders.abort();
       await files.abort();
     },
+    beside: () => folders.beside(),
   };
 }
 

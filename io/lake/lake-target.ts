@@ -7,6 +7,7 @@ import { goneLine, LettersDone } from "../letters";
 import { ndjsonOf } from "../row-text";
 import {
   everyManifest,
+  hasOtherBatches,
   manifestName,
   manifestOf,
   manifestText,
@@ -95,7 +96,12 @@ export class LakeTarget implements OpenTarget {
     );
     for (const table of tables) await table.complete();
     for (const table of tables) await table.takeOut();
+    for (const table of tables) await table.lookBeside();
     await this.close();
+  }
+
+  beside(): readonly string[] {
+    return [...this.tables].flatMap(([output, { isBeside }]) => (isBeside ? [output] : []));
   }
 
   async abort(): Promise<void> {
@@ -154,6 +160,8 @@ class LakeTable {
   /** Something of this batch may be there that was not there before. */
   private isBegun = false;
   private isComplete = false;
+  /** Files of earlier runs are there too, and count. */
+  isBeside = false;
   /** What is there of earlier batches and does not count any more when this one is complete. */
   private swapped: Swapped = { files: [], manifests: [] };
   /** What an earlier try may have put there, and this one does not. */
@@ -336,6 +344,13 @@ class LakeTable {
       if (kept.length === 0 && !isNeeded) await this.store.remove(name);
       else await this.put(name, await this.spool.text(manifestText({ ...before, files: kept })));
     }
+  }
+
+  /** Looks whether a run on its own has added its rows to those of others. */
+  async lookBeside(): Promise<void> {
+    const { batch, plan, store } = this;
+    if (batch.turn !== null || plan.isLetters || this.files.length === 0) return;
+    this.isBeside = await hasOtherBatches(store, plan.root.path, manifestName(plan.root.path, plan.id));
   }
 
   /** Takes away what this try put there, unless an earlier one may have: that is left for the next. */

@@ -81,6 +81,12 @@ export async function everyManifest(
   return read_.sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
+/** Whether there are batches beside the one whose manifest has this name. */
+export async function hasOtherBatches(store: Store, root: string, own: string): Promise<boolean> {
+  for await (const { name } of store.list(`${root}${FOLDER}`)) if (name.endsWith(".json") && name !== own) return true;
+  return false;
+}
+
 /** The files that count, by name: those of complete batches that no other batch has replaced. */
 export function filesThatCount(manifests: readonly { readonly content: Manifest }[]): string[] {
   const replaced = new Set(manifests.flatMap(({ content }) => content.replaces));

@@ -30,6 +30,7 @@ interface OpenOutput {
 }
 
 export class SearchTarget implements OpenTarget {
+  readonly rowsTogether = 10_000;
   private isOpen = true;
   /** What failed: a batch of which a part is missing must not be committed. */
   private failure: Error | null = null;

@@ -13,6 +13,7 @@ import {
   type Place,
   type PTransform,
   type RunContext,
+  type WriteOptions,
 } from "../../beam";
 import { type Address, type Batch, type OpenTarget, type Output, type Rejected } from "../../io/connector";
 import { sinkOf } from "../../io/registry";
@@ -22,6 +23,7 @@ import { DeadLetterGuard } from "../../transforms/dead-letter";
 import { type Delivered } from "../report";
 import { placeOf, type Fallback } from "./fallback";
 import { letterOf, type RefusedRows } from "./refused-rows";
+import { ROWS_TOGETHER } from "./rows-together";
 import { SpooledTarget } from "./spooled-target";
 
 /** What outputs need to know of the batch beside what targets do. */
@@ -48,6 +50,8 @@ export class OpenOutputs implements Delivered {
   readonly written = new Map<string, number>();
   readonly rejected = new Map<string, number>();
   readonly added = new Map<string, number>();
+  /** Outputs whose rows lie beside those of earlier runs. */
+  readonly beside: string[] = [];
   /** Why rows of the batch wait, by place. They count as written until the commit, and no longer behind it. */
   readonly waits: string[] = [];
   /** Whether others may see something of the batch, although it is not committed: it cannot be taken back. */
@@ -90,6 +94,10 @@ export class OpenOutputs implements Delivered {
     for (const { name } of outputs) opened.written.set(name, 0);
     live.set(opened.key, opened);
     return opened;
+  }
+
+  rowsTogether(name: string): number {
+    return this.byOutput.get(name)?.target.rowsTogether ?? ROWS_TOGETHER;
   }
 
   async write(name: string, rows: readonly Row[]): Promise<void> {
@@ -151,6 +159,7 @@ export class OpenOutputs implements Delivered {
         const target = this.targets[committed] as OpenTarget;
         await target.commit();
         if (waits(target)) this.noteWaiting(target);
+        this.beside.push(...(target.beside?.() ?? []));
         await onCommitted?.();
       }
     } catch (error) {
@@ -214,12 +223,9 @@ function targetsOf(outputs: readonly Output[], addresses: Readonly<Record<string
   return groups.values();
 }
 
-/** Rows that are written together: for a place far away, each time is a time of waiting. */
-export const ROWS_TOGETHER = 10_000;
-
 export class WriteOutput implements BatchWriter<Row> {
   // Tried again is only what can be: within one transaction a failed write cannot be repeated on its own.
-  readonly options = { ...writeDefaults, batchRows: ROWS_TOGETHER, retries: 0 };
+  options: WriteOptions = { ...writeDefaults, batchRows: ROWS_TOGETHER, retries: 0 };
   readonly counter: string;
 
   constructor(
@@ -240,10 +246,18 @@ export class WriteOutput implements BatchWriter<Row> {
     return weight;
   }
 
+  async open(): Promise<void> {
+    this.options = { ...this.options, batchRows: this.opened().rowsTogether(this.output) };
+  }
+
   async write(rows: readonly Row[]): Promise<void> {
+    await this.opened().write(this.output, rows);
+  }
+
+  private opened(): OpenOutputs {
     const opened = live.get(this.batch);
     if (opened === undefined) throw new Error(`The outputs of batch ${this.batch} are not open in this process`);
-    await opened.write(this.output, rows);
+    return opened;
   }
 }
 

@@ -159,7 +159,7 @@ async function runPlan(
   });
   try {
     const { graph, cleanedOnce } = buildGraph(pipeline, params, context, plan.ranges);
-    const counters = await engine.run(graph, request.signal);
+    const { counters, on } = await engine.run(graph, request.signal);
     request.signal?.throwIfAborted();
     const counts = checkCounts(counters, opened, cleanedOnce);
     await request.onPoint?.("run");
@@ -170,10 +170,11 @@ async function runPlan(
     const seconds = (performance.now() - started) / 1000;
     return {
       pipeline: pipeline.name,
-      runner: engine.name,
+      runner: on,
       state: "done",
       ...counts,
       written: Object.fromEntries(opened.written),
+      ...(opened.beside.length === 0 ? {} : { beside: opened.beside }),
       ...(isAll(choice.stretch) ? {} : { outside: counters["outside"] ?? 0 }),
       ...notWhole(aggregatesOf(context).length > 0, covers, counters["not whole"] ?? 0, named),
       seconds: Math.round(seconds * 1000) / 1000,

@@ -4,6 +4,7 @@ import { type OpenTarget, type WriteResult } from "../../io/connector";
 import { messageOf, UnavailableError } from "../../schema/errors";
 import { type Row } from "../../schema/table";
 import { type Spool } from "./fallback";
+import { ROWS_TOGETHER } from "./rows-together";
 
 export class SpooledTarget implements OpenTarget {
   private constructor(
@@ -72,6 +73,14 @@ export class SpooledTarget implements OpenTarget {
     }
     if (this.waits === null) await this.spool.discard();
     else await this.spool.keep(this.reason);
+  }
+
+  get rowsTogether(): number {
+    return this.target?.rowsTogether ?? ROWS_TOGETHER;
+  }
+
+  beside(): readonly string[] {
+    return this.target?.beside?.() ?? [];
   }
 
   async abort(): Promise<void> {

@@ -12,48 +12,23 @@ interface BulkAnswer {
 
 /** Of the answer only what is looked at: the rest of it is several times as long. */
 const BULK = "/_bulk?filter_path=errors,items.*.status,items.*.error";
-/** Fewer in one request cost more than they gain. */
-const FEW = 500;
-/** More make an answer wait for long. */
-const MANY = 2_500;
-
 /**
- * Sends all, each document at most once among them, some requests at a time. Comes back when everything is acknowledged or
- * refused; throws when something could be neither within the time there is.
+ * Sends all, each document at most once among them, one request after the other. Comes back when everything is acknowledged
+ * or refused; throws when something could be neither within the time there is.
  */
 export async function sendBulk(cluster: Cluster, operations: readonly Operation[]): Promise<readonly Rejected[]> {
-  const { bulkBytes, concurrency } = cluster.settings;
-  // Equal parts, and as many as can be under way in every round: none is waited for alone at the end.
-  const rounds = Math.ceil(operations.length / (concurrency * MANY));
-  const most = Math.max(FEW, Math.ceil(operations.length / (concurrency * Math.max(1, rounds))));
-  const parts = divided(operations, bulkBytes, most);
-  const rejected: Rejected[][] = parts.map(() => []);
-  let next = 0;
-  let hasFailed = false;
-  const work = async (): Promise<void> => {
-    for (let at = next++; at < parts.length && !hasFailed; at = next++) {
-      try {
-        await sendPart(cluster, parts[at] ?? [], rejected[at] ?? []);
-      } catch (error) {
-        hasFailed = true;
-        throw error;
-      }
-    }
-  };
-  // Nothing may be under way any more when this fails: a later write of the same row would meet it.
-  const ends = await Promise.allSettled(Array.from({ length: Math.min(concurrency, parts.length) }, work));
-  const failed = ends.find((end) => end.status === "rejected");
-  if (failed !== undefined) throw failed.reason;
-  return rejected.flat();
+  const rejected: Rejected[] = [];
+  for (const part of divided(operations, cluster.settings.bulkBytes)) await sendPart(cluster, part, rejected);
+  return rejected;
 }
 
-function divided(operations: readonly Operation[], bytes: number, most: number): Operation[][] {
+function divided(operations: readonly Operation[], bytes: number): Operation[][] {
   const parts: Operation[][] = [];
   let part: Operation[] = [];
   let size = 0;
   for (const operation of operations) {
     const length = Buffer.byteLength(operation.lines);
-    if (part.length > 0 && (size + length > bytes || part.length >= most)) {
+    if (part.length > 0 && size + length > bytes) {
       parts.push(part);
       part = [];
       size = 0;

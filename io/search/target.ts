@@ -2,17 +2,21 @@
 // and a batch that is run again writes the same documents again.
 import { RunError } from "../../schema/errors";
 import { type Row } from "../../schema/table";
-import { type Batch, type OpenTarget, type Output, type WriteResult } from "../connector";
+import { type Batch, type OpenTarget, type Output, type Rejected, type WriteResult } from "../connector";
 import { BatchRecord } from "./batches";
 import { sendBulk } from "./bulk";
 import { Cluster } from "./cluster";
 import { documentsOf, type Document } from "./document";
 import { indicesOf } from "./index-names";
 import { checkOutputs, compareIndex, prepareIndex, refresh, type Found } from "./indices";
+import { Lanes } from "./lanes";
 import { checkLifecycle } from "./lifecycle";
 import { type SearchSettings } from "./options";
 import { GivenIds } from "./taken-out";
 import { changedOf } from "./unchanged";
+
+/** Rows of a request; where they are large, it is several. */
+const PART = 2_500;
 
 /** An output while its batch is open. */
 interface OpenOutput {
@@ -74,22 +78,42 @@ export class SearchTarget implements OpenTarget {
     if (open === undefined) throw new Error(`output ${name} was not opened`);
     return this.watched(async () => {
       if (open.isWritten) return { written: rows.length };
-      // Of two rows with one key the last counts, and the order among requests does not matter any more.
-      const byId = new Map<string, Document>();
-      for (const row of rows) {
-        const document = open.documentOf(row);
-        byId.set(document.id, document);
-        open.given?.add(document.id);
-      }
       // Looked at before each write: without a transaction an older process is kept out no better.
       if (open.begun !== null) await open.record.confirm();
       await this.begin(open);
-      const documents = await changedOf(this.cluster, open.output.table, [...byId.values()]);
-      const rejected = await sendBulk(this.cluster, documents);
+      const rejected = await this.send(open, rows);
       const written = rows.length - rejected.length;
       open.rows += written;
       return rejected.length === 0 ? { written } : { written, rejected };
     });
+  }
+
+  /** Sends rows, part after part: the next one is made while others are on their way. */
+  private async send(open: OpenOutput, rows: readonly Row[]): Promise<Rejected[]> {
+    const { cluster } = this;
+    const lanes = new Lanes<readonly Rejected[]>(cluster.settings.concurrency);
+    const sent = new Set<string>();
+    try {
+      for (let at = 0; at < rows.length; at += PART) {
+        // Of two rows with one key the last counts, and the order among requests does not matter any more.
+        const byId = new Map<string, Document>();
+        for (const row of rows.slice(at, at + PART)) {
+          const document = open.documentOf(row);
+          byId.set(document.id, document);
+          open.given?.add(document.id);
+        }
+        // Nor may it matter among parts.
+        if ([...byId.keys()].some((id) => sent.has(id))) await lanes.empty();
+        for (const id of byId.keys()) sent.add(id);
+        await lanes.free();
+        lanes.start(async () => sendBulk(cluster, await changedOf(cluster, open.output.table, [...byId.values()])));
+      }
+    } catch (error) {
+      // A row that cannot be a document: what is on its way must not go on behind this.
+      await lanes.empty().catch(() => undefined);
+      throw error;
+    }
+    return (await lanes.empty()).flat();
   }
 
   async commit(): Promise<void> {

@@ -41,7 +41,7 @@ interface DoubleJob {
 interface DoubleTable {
   readonly creationTime: string;
   readonly schema: unknown;
-  /** How many load jobs filled it. */
+  /** How many load jobs, or streams, filled it. */
   loads: number;
 }
 
@@ -73,6 +73,12 @@ export class BigQueryDouble {
     server.on("request", (request, response) => void double.answer(request, response));
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     return double;
+  }
+
+  /** Rows came into a table by the other interface. */
+  fill(name: string): void {
+    const table = this.tables.get(name);
+    if (table !== undefined) table.loads += 1;
   }
 
   get url(): string {

@@ -1,5 +1,5 @@
 // The verb doctor, in this process: what it finds, and that it leaves everything as it was.
-import { readFileSync } from "node:fs";
+import { chmodSync, readFileSync } from "node:fs";
 import net from "node:net";
 import { parseAddress } from "../io/address";
 import { catalog } from "../pipelines/catalog";
@@ -18,6 +18,10 @@ interface Said {
 async function doctor(...words: string[]): Promise<Said & { readonly code: number }> {
   const { code, stdout } = await beamline("doctor", "trades-aggregate", "--json", ...words);
   return { code, ...(JSON.parse(stdout) as Said) };
+}
+function program(name: string, script: string): void {
+  write(`bin/${name}`, `#!/bin/sh\n${script}\n`);
+  chmodSync(at("bin", name), 0o755);
 }
 const wrongs = ({ findings }: Said) => findings.filter(({ state }) => state === "wrong").map(({ text }) => text);
 const containing = (text: string) => expect.stringContaining(text) as string;
@@ -73,6 +77,31 @@ test("a table of another shape, and tables that are missing beside one that fits
   });
   query("ALTER TABLE trades_1min_agg RENAME COLUMN volume TO amount");
   expect(wrongs(await doctor())).toEqual([containing("has another shape: column volume is missing")]);
+});
+
+test("with --runner=flink: what of Java and Flink is there, and what is fetched by the first run", async () => {
+  const flink = ({ findings }: Said) => findings.filter(({ about }) => about === "Flink");
+  process.env["PATH"] = at("bin");
+  process.env["XDG_CACHE_HOME"] = at("cache");
+  delete process.env["JAVA_HOME"];
+  const without = await doctor("--runner=flink");
+  expect(without).toMatchObject({ code: 1, state: "wrong" });
+  expect(flink(without)).toEqual([
+    {
+      about: "Flink",
+      state: "wrong",
+      text: containing("--runner=flink needs Java 17 or newer, and java was not found"),
+    },
+  ]);
+  program("java", "echo 'openjdk version \"17.0.2\"' >&2");
+  program("mvn", "");
+  const fetching = await doctor("--runner=flink");
+  expect(fetching.code).toBe(0);
+  expect(flink(fetching).map(({ state, text }) => [state, text])).toEqual([
+    ["fine", `Java for --runner=flink: ${at("bin/java")}`],
+    ["missing", "Flink's job server is fetched by the first run, about 155 MB"],
+  ]);
+  expect(flink(await doctor())).toEqual([]);
 });
 
 test("flags that are not known are still wrong usage", async () => {

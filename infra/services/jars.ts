@@ -28,6 +28,7 @@ export interface JavaProgram {
   readonly classPath: string;
   /** The path of the jar of that name, whatever its version. */
   readonly jar: (name: string) => Promise<string>;
+  readonly isFetched: boolean;
   /** Fetches the jars when they are not there yet. */
   readonly fetch: (say: (text: string) => void) => Promise<void>;
 }
@@ -40,6 +41,7 @@ export async function findJavaProgram(jars: Jars, environment: Environment): Pro
   return {
     java,
     classPath: path.join(directory, "*"),
+    isFetched: maven === null,
     async jar(name) {
       const file = (await readdir(directory)).find((file) => /^(.+)-\d.*\.jar$/.exec(file)?.[1] === name);
       if (file === undefined) throw new RunError(`There is no ${name} in ${directory}: delete it, and start again`);

@@ -10,6 +10,8 @@ import { logTail } from "../../infra/services/log-tail";
 import { freePort, isListening } from "../../infra/services/ports";
 import { type Environment } from "../../infra/services/programs";
 import { HOST } from "../../infra/services/server-kind";
+import { type Finding } from "../../io/connector";
+import { fine, findingsOf, missing } from "../../io/findings";
 import { RunError, UsageError } from "../../schema/errors";
 
 const jars: Jars = {
@@ -40,9 +42,28 @@ export interface Wishes {
   readonly environment?: Environment;
 }
 
-export async function startJobServer({ master, tell, signal, environment = process.env }: Wishes): Promise<JobServer> {
+/** What of it is there already; starts and fetches nothing. */
+export function findJobServer(environment: Environment = process.env): Promise<readonly Finding[]> {
+  return findingsOf(async () => {
+    refuseWindows();
+    const { java, isFetched } = await findJavaProgram(jars, environment);
+    const { title, megabytes } = jars;
+    return [
+      fine(`Java for ${title}: ${java}`),
+      isFetched
+        ? fine("Flink's job server is in the cache")
+        : missing(`Flink's job server is fetched by the first run, about ${megabytes} MB`),
+    ];
+  });
+}
+
+function refuseWindows(): void {
   if (process.platform === "win32")
     throw new UsageError("Flink's job server is not started on Windows itself: run the same command in WSL");
+}
+
+export async function startJobServer({ master, tell, signal, environment = process.env }: Wishes): Promise<JobServer> {
+  refuseWindows();
   const { java, classPath, fetch } = await findJavaProgram(jars, environment);
   await fetch((text) => tell(`Flink: ${text}`));
   signal?.throwIfAborted();

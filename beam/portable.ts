@@ -1,27 +1,20 @@
 // Runs a graph on a portable job service, which Flink's job server is one of: submits it, follows what it tells, and
-// brings its counters back.
+// brings its counters back. The pipeline's own code runs in this process, where the runner finds a pool of workers.
+import { Reader } from "protobufjs";
 import { RunError } from "../schema/errors";
 import { writtenError } from "./bundle-errors";
 import { type Counters, type Graph } from "./direct-runner";
+import { readInt64 } from "./fixes/varint";
 import { startWorker } from "./fixes/worker-entrypoint";
 import { jobApi, portable, type sdk } from "./sdk";
 import { openWorkerPool, type WantedWorker } from "./worker-pool";
-import { Reader } from "protobufjs";
-import { readInt64 } from "./fixes/varint";
 
 const SUM = "beam:metric:user:sum_int64:v1";
-
-/** Where a pipeline's own code runs: in this process, in processes that the cluster starts, or in a pool beside it. */
-export type Workers =
-  | { readonly kind: "loopback" }
-  | { readonly kind: "process"; readonly command: string; readonly env: Readonly<Record<string, string>> }
-  | { readonly kind: "external"; readonly address: string };
 
 export interface Submission {
   /** host:port of the job service. */
   readonly endpoint: string;
   readonly jobName: string;
-  readonly workers: Workers;
   /** As Beam's runners know them, in camelCase. */
   readonly options: Readonly<Record<string, unknown>>;
 }
@@ -35,11 +28,11 @@ export interface PortableJob {
   close(): void;
 }
 
-export async function submit(graph: Graph, { endpoint, jobName, workers, options }: Submission): Promise<PortableJob> {
-  const pool = workers.kind === "loopback" ? await openWorkerPool("127.0.0.1:0", startHere) : null;
+export async function submit(graph: Graph, { endpoint, jobName, options }: Submission): Promise<PortableJob> {
+  const pool = await openWorkerPool("127.0.0.1:0", startHere);
   try {
     const runner = new portable.PortableRunner({ jobEndpoint: endpoint });
-    const environment = environmentOf(workers, pool?.address);
+    const environment = { environmentType: "EXTERNAL", environmentConfig: pool.address } as const;
     const result = await runner.runPipelineWithProto(graph.proto(), { ...options, ...environment, jobName });
     const { jobId: id } = result as unknown as { jobId: string };
     const client = await runner.getClient();
@@ -49,11 +42,15 @@ export async function submit(graph: Graph, { endpoint, jobName, workers, options
     return {
       id,
       ended,
-      close: () => pool?.close(),
+      close() {
+        pool.close();
+        // Left open, it looks for a server that is gone for as long as the process lives.
+        (client as unknown as { _transport: { close(): void } })._transport.close();
+      },
       cancel: async () => void (await client.cancel({ jobId: id }).response),
     };
   } catch (error) {
-    pool?.close();
+    pool.close();
     throw error;
   }
 }
@@ -61,14 +58,6 @@ export async function submit(graph: Graph, { endpoint, jobName, workers, options
 /** A worker in this process, which has all modules already. That its runner is gone, the job's end tells. */
 async function startHere({ id, controlEndpoint }: WantedWorker): Promise<void> {
   startWorker({ id, controlEndpoint, modules: [] }).catch(() => undefined);
-}
-
-/** What the runner is told of the workers; `own` is the address of those in this process. */
-function environmentOf(workers: Workers, own: string | undefined): object {
-  if (workers.kind !== "process")
-    return { environmentType: "EXTERNAL", environmentConfig: workers.kind === "external" ? workers.address : own };
-  const { command, env } = workers;
-  return { environmentType: "PROCESS", environmentConfig: JSON.stringify({ command, env }) };
 }
 
 type Client = Awaited<ReturnType<sdk.PortableRunner["getClient"]>>;

@@ -2,6 +2,7 @@
 // the same sentences when something is wrong, and nothing left behind.
 import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
+import { watchCounts } from "../beam";
 import { catalog } from "../pipelines/catalog";
 import { scene } from "./command-scene";
 import { Ledger } from "./ledger";
@@ -29,10 +30,17 @@ const rowsIn = (directory: string) =>
       .map((file) => [file, readFileSync(at(directory, file), "utf8").split("\n").sort()]),
   );
 
-const jobServers = (): string[] =>
-  execFileSync("ps", ["-eo", "args"], { encoding: "utf8" })
+/** Job servers that this process has started: a shell each, and Java below it. */
+function jobServers(): number[] {
+  const all = execFileSync("ps", ["-eo", "pid=,ppid=,args="], { encoding: "utf8" })
+    .trim()
     .split("\n")
-    .filter((line) => line.includes("FlinkJobServerDriver") && line.includes("beamline-flink-"));
+    .map((line) => /^\s*(\d+)\s+(\d+)\s+(.*)$/.exec(line)?.slice(1) ?? []);
+  const shells = all.filter(([, parent]) => parent === String(process.pid)).map(([pid]) => pid);
+  return all
+    .filter(([, parent, args]) => shells.includes(parent) && args?.includes("FlinkJobServerDriver"))
+    .map(([pid]) => Number(pid));
+}
 
 afterEach(() => expect(jobServers()).toEqual([]));
 
@@ -73,6 +81,28 @@ test("what fails in a step is told in the step's own words, and nothing is kept"
   expect(stderr).toMatch(/^Failed: Stopped at “clean: decode, toTrade”: 100 of 100 records .*--dead-letter-run$/m);
   expect(stderr).not.toMatch(/SDK harness|\bat \w+\.java|org\.apache/);
   expect(files()).toEqual(["bad.ndjson"]);
+});
+
+test("a job server that is killed in mid-run ends the run by a sentence, and nothing is kept", async () => {
+  const ledger = new Ledger(22);
+  const lines = Array.from({ length: 50 }, () =>
+    ledger
+      .take(2_000)
+      .map(({ value }) => `${value}\n`)
+      .join(""),
+  );
+  write("in.ndjson", lines.join(""));
+  const running = beamline("run", "trades-aggregate", "--runner=flink", "--from", "file:in.ndjson");
+  let killed = false;
+  const stopWatching = watchCounts((name) => {
+    if (killed || name !== "read") return;
+    killed = true;
+    for (const pid of jobServers()) process.kill(pid, "SIGKILL");
+  });
+  const { code, stderr } = await running.finally(stopWatching);
+  expect({ code, killed }).toEqual({ code: 1, killed: true });
+  expect(stderr).toMatch(/^Failed: Flink's job server ended in the midst of the run:/m);
+  expect(files()).toEqual(["in.ndjson"]);
 });
 
 test.each([

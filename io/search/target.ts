@@ -78,9 +78,6 @@ export class SearchTarget implements OpenTarget {
     if (open === undefined) throw new Error(`output ${name} was not opened`);
     return this.watched(async () => {
       if (open.isWritten) return { written: rows.length };
-      // Looked at before each write: without a transaction an older process is kept out no better.
-      if (open.begun !== null) await open.record.confirm();
-      await this.begin(open);
       const rejected = await this.send(open, rows);
       const written = rows.length - rejected.length;
       open.rows += written;
@@ -102,6 +99,7 @@ export class SearchTarget implements OpenTarget {
           byId.set(document.id, document);
           open.given?.add(document.id);
         }
+        if (at === 0) await this.ready(open);
         // Nor may it matter among parts.
         if ([...byId.keys()].some((id) => sent.has(id))) await lanes.empty();
         for (const id of byId.keys()) sent.add(id);
@@ -139,6 +137,13 @@ export class SearchTarget implements OpenTarget {
     }
     if (cluster.settings.refresh) await refresh(cluster, open.index);
     await open.record.finish(open.rows);
+  }
+
+  /** Behind the first rows that can be written: for those that cannot be, nothing is made. */
+  private async ready(open: OpenOutput): Promise<void> {
+    // Looked at before each write: without a transaction an older process is kept out no better.
+    if (open.begun !== null) await open.record.confirm();
+    await this.begin(open);
   }
 
   private begin(open: OpenOutput): Promise<void> {

@@ -1,7 +1,7 @@
 // Flink as the engine of a bounded run: a job server is started for it, with a small cluster of its own. The pipeline's
 // own code runs in this process, so every connector works as on the direct runner, and so does the commit.
 import { submit, type Graph, type PortableJob } from "../../beam";
-import { messageOf } from "../../schema/errors";
+import { messageOf, RunError } from "../../schema/errors";
 import { direct, type Engine, type Ran } from "../engine";
 import { startJobServer, type JobServer } from "./job-server";
 
@@ -33,6 +33,10 @@ export function flink(wishes: FlinkWishes): Engine {
       signal?.addEventListener("abort", cancel, { once: true });
       try {
         return { counters: await job.ended, on: "flink" };
+      } catch (error) {
+        // The connection is gone: mostly because the other end is.
+        if ((error as Error).name !== "RpcError" || !(await server.isGone())) throw error;
+        throw new RunError(`Flink's job server ended in the midst of the run:\n${await server.log()}`);
       } finally {
         signal?.removeEventListener("abort", cancel);
         job.close();
@@ -50,8 +54,7 @@ async function begin(
   const server = await startJobServer({ master: OWN_CLUSTER, tell, signal });
   try {
     const options = { parallelism, finishBundleBeforeCheckpointing: true };
-    const workers = { kind: "loopback" } as const;
-    return { server, job: await submit(graph, { endpoint: server.endpoint, jobName, workers, options }) };
+    return { server, job: await submit(graph, { endpoint: server.endpoint, jobName, options }) };
   } catch (error) {
     await server.stop();
     throw error;

@@ -25,10 +25,14 @@ const jars: Jars = {
 /** On a busy machine it takes half a minute. */
 const START_MS = 180_000;
 const PATIENCE_MS = 10_000;
+/** Who is connected learns of its end before whoever started it. */
+const GRACE_MS = 1_000;
 
 export interface JobServer {
   /** host:port. */
   readonly endpoint: string;
+  /** Whether it has ended by itself, or does so now. */
+  isGone(): Promise<boolean>;
   /** The end of what it has logged. */
   log(): Promise<string>;
   stop(): Promise<void>;
@@ -77,7 +81,12 @@ export async function startJobServer({ master, tell, signal, environment = proce
   };
   try {
     await untilListening(child, port, logFile, signal);
-    return { endpoint: `${HOST}:${port}`, log: () => logTail(logFile), stop };
+    return {
+      endpoint: `${HOST}:${port}`,
+      isGone: () => endsWithin(child, GRACE_MS),
+      log: () => logTail(logFile),
+      stop,
+    };
   } catch (error) {
     await stop();
     throw error;
@@ -88,24 +97,9 @@ function javaArgs(classPath: string, port: number, master: string, directory: st
   const opens = ["java.util", "java.lang"].map((name) => `--add-opens=java.base/${name}=ALL-UNNAMED`);
   const logging = ["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dorg.slf4j.simpleLogger.showDateTime=true"];
   const server = ["org.apache.beam.runners.flink.FlinkJobServerDriver", "--job-host", HOST, "--job-port", String(port)];
-  const others = [
-    "--artifact-port",
-    "0",
-    "--expansion-port",
-    "0",
-    "--artifacts-dir",
-    path.join(directory, "artifacts"),
-  ];
-  return [
-    "-Xmx1g",
-    `-Djava.io.tmpdir=${directory}`,
-    ...opens,
-    ...logging,
-    "-cp",
-    classPath,
-    ...server,
-    ...others,
-  ].concat(["--flink-master", master]);
+  const others = ["--artifact-port=0", "--expansion-port=0", `--artifacts-dir=${path.join(directory, "artifacts")}`];
+  const memory = ["-Xmx1g", `-Djava.io.tmpdir=${directory}`];
+  return [...memory, ...opens, ...logging, "-cp", classPath, ...server, ...others, `--flink-master=${master}`];
 }
 
 /** Ends Java when our end of the pipe is closed, if only because this process is gone: it has nothing to put in order. */
@@ -120,12 +114,17 @@ async function startJava(java: string, args: readonly string[], logFile: string)
   }
 }
 
+const hasEnded = ({ exitCode, signalCode }: ChildProcess): boolean => exitCode !== null || signalCode !== null;
+
 async function ended(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const end = new Promise((resolve) => child.once("exit", resolve));
   child.stdio[3]?.destroy();
-  const isEnded = await Promise.race([end.then(() => true), sleep(PATIENCE_MS, false, { ref: false })]);
-  if (!isEnded) child.kill("SIGKILL");
+  if (!(await endsWithin(child, PATIENCE_MS))) child.kill("SIGKILL");
+}
+
+async function endsWithin(child: ChildProcess, milliseconds: number): Promise<boolean> {
+  if (hasEnded(child)) return true;
+  const end = new Promise((resolve) => child.once("exit", resolve));
+  return Promise.race([end.then(() => true), sleep(milliseconds, false, { ref: false })]);
 }
 
 async function untilListening(
@@ -137,8 +136,7 @@ async function untilListening(
   const until = performance.now() + START_MS;
   while (!(await isListening(port))) {
     signal?.throwIfAborted();
-    if (child.exitCode !== null)
-      throw new RunError(`Flink's job server ended before it was ready:\n${await logTail(logFile)}`);
+    if (hasEnded(child)) throw new RunError(`Flink's job server ended before it was ready:\n${await logTail(logFile)}`);
     if (performance.now() > until)
       throw new RunError(`Flink's job server was not ready within ${START_MS / 1000} s:\n${await logTail(logFile)}`);
     await sleep(100);

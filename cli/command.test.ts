@@ -24,7 +24,7 @@ test.each([
   [["--lateness=-1m"], "--lateness -1m: not a duration: write 250ms, 90s, 5m, 1h30m or 7d"],
   [["--window", "5m", "--window=6m"], "--window is given 2 times"],
   [["--runner", "dirct"], "--runner dirct: did you mean “direct”?"],
-  [["--runner", "spark"], "--runner spark: it must be one of direct"],
+  [["--runner", "spark"], "--runner spark: it must be one of direct, flink"],
   [["--from", "smaple:"], "“smaple:” is not a known kind of address; did you mean “sample:”?"],
   [["--from", "sample:trade"], "There is no sample “trade”: did you mean “trades”?"],
   [["--from", "fiel:x"], "“fiel:” is not a known kind of address; did you mean “file:”?"],
@@ -95,7 +95,7 @@ describe("help", () => {
     expect(stdout).toMatch(/--window duration +length of a candle \[1m\]/);
     expect(stdout).toMatch(/--from URI +where to read.*\(may be repeated\)/);
     expect(stdout).toMatch(/--dead-letter-share number +.* \[0\.5\]/);
-    expect(stdout).toMatch(/--runner direct +.* \[direct\]/);
+    expect(stdout).toMatch(/--runner direct\|flink +.* \[direct\]/);
   });
 
   test("in general lists all verbs and pipelines", async () => {

@@ -96,21 +96,21 @@ class Ingest {
     }
   }
 
-  /** Its last life, which ends with the source; the faults end a little before, for what is missing shows by what follows. */
-  async rest(): Promise<void> {
+  /**
+   * Its last life, which ends with the source. The faults end before, and the exchange only when something newer of
+   * everything has come: what is missing shows by what follows.
+   */
+  async rest(newest: () => readonly ((value: string) => boolean)[]): Promise<void> {
     const before = this.journal("came").length;
-    const grown = (by: number) =>
-      until(
-        () => this.journal("came").length,
-        (length) => length >= before + by,
-      );
     const endFaults = async () => {
-      await grown(1);
+      const came = () => this.journal("came").slice(before);
+      await until(came, ({ length }) => length > 0);
       exchange.faults.change({ gaps: 0, garbage: 0, garbageAnswers: 0, cut: 0, answer5xx: 0 });
-      await grown(20);
+      const awaited = newest();
+      await until(came, (values) => awaited.every((isNewest) => values.some(isNewest)));
       exchange.trade(false);
     };
-    expect(await this.run({}, "&for=4s", endFaults)).toBe("done");
+    expect(await this.run({}, "&for=6s", endFaults)).toBe("done");
   }
 
   /** What was written down of the source's records at a point. */
@@ -171,6 +171,13 @@ describe("trades-ingest", () => {
       topic,
       () => `${exchange.wsUrl}/stream?streams=btcusdt@trade/ethusdt@trade#protocol=binance&grace=300ms${more}`,
     );
+  /** A trade of each symbol that was made later than now. */
+  const newest = () =>
+    ["BTCUSDT", "ETHUSDT"].map((symbol) => {
+      const made = exchange.ledger.last("trade", symbol)?.id ?? 0;
+      const trade = new RegExp(`"s":"${symbol}","t":(\\d+)`);
+      return (value: string) => Number(trade.exec(value)?.[1]) > made;
+    });
   const published = async (job: Ingest) =>
     inOrder(
       (await job.published()).map((value) => {
@@ -191,7 +198,7 @@ describe("trades-ingest", () => {
     await startTrading();
     const job = await ingest("trades_killed");
     await job.killEverywhere();
-    await job.rest();
+    await job.rest(newest);
     const trades = await published(job);
     expect(trades).toEqual(due(trades));
     // Or no batch would have been run again, and nothing would have been on its way when it was killed.
@@ -212,7 +219,7 @@ describe("trades-ingest", () => {
     const job = await ingest(`trades_${wrong === null ? "forgotten" : "wrong"}`, more);
     expect(await job.run({ die: { point: "taken in", nth: 3 } })).toBe("killed");
     expect(await job.run({ die: { point: "taken in", nth: 40 }, wrong })).toBe("killed");
-    await job.rest();
+    await job.rest(newest);
     const trades = await published(job);
     expect(trades.length).toBeGreaterThan(0);
     expect(trades.length).toBeLessThan(due(trades).length);
@@ -226,6 +233,11 @@ describe("ticker-ingest", () => {
   };
   const ingest = (topic: string) =>
     Ingest.of("ticker-ingest", topic, () => `${exchange.url}/api/v3/ticker/24hr?symbol=BTCUSDT#every=40ms`);
+  /** An answer that was given later than now. */
+  const newest = () => {
+    const given = exchange.ledger.last("ticker")?.closeTime ?? 0;
+    return [(value: string) => Number(/"closeTime":(\d+)/.exec(value)?.[1]) > given];
+  };
   const published = async (job: Ingest) =>
     inOrder(
       (await job.published()).map((value) => {
@@ -244,7 +256,7 @@ describe("ticker-ingest", () => {
     await startTickers();
     const job = await ingest("ticker_killed");
     await job.killEverywhere();
-    await job.rest();
+    await job.rest(newest);
     const tickers = await published(job);
     expect(given()).toEqual(expect.arrayContaining(tickers));
     expect((await job.messages()).length).toBeGreaterThan(tickers.length);
@@ -261,7 +273,7 @@ describe("ticker-ingest", () => {
     const job = await ingest("ticker_wrong");
     const wrong = "inbox answers before it has the records";
     expect(await job.run({ die: { point: "taken in", nth: 3 }, wrong })).toBe("killed");
-    await job.rest();
+    await job.rest(newest);
     expect((await published(job)).length + letters()).toBeLessThan(job.journal("taken in").length);
   });
 });

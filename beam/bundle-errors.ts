@@ -9,7 +9,7 @@ const kinds = { UsageError, RunError, UnavailableError } as const;
 /** The text of an error, out of which writtenError makes it again. */
 export function errorText(error: unknown): string {
   const message = messageOf(error);
-  const kind = error instanceof Error && error.name in kinds ? error.name : "Error";
+  const kind = error instanceof Error && Object.hasOwn(kinds, error.name) ? error.name : "Error";
   const where = error instanceof Error && kind === "Error" ? stackOf(error) : "";
   return `${OPEN}${JSON.stringify({ kind, message, where }).replaceAll(CLOSE, "\\u00bb")}${CLOSE}`;
 }

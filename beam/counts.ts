@@ -1,7 +1,8 @@
 // Counters of a run. They are Beam metrics, so a cluster's come back too; in this process they can be watched as they grow.
 import { type sdk } from "./sdk";
 
-const SUM = "beam:metric:user:sum_int64:v1";
+/** Of a metric that is a sum. */
+export const SUM = "beam:metric:user:sum_int64:v1";
 
 export type Count = (name: string, by: number) => void;
 

@@ -3,13 +3,12 @@
 import { Reader } from "protobufjs";
 import { RunError } from "../schema/errors";
 import { writtenError } from "./bundle-errors";
+import { SUM } from "./counts";
 import { type Counters, type Graph } from "./direct-runner";
 import { readInt64 } from "./fixes/varint";
 import { startWorker } from "./fixes/worker-entrypoint";
 import { jobApi, portable, type sdk } from "./sdk";
 import { openWorkerPool, type WantedWorker } from "./worker-pool";
-
-const SUM = "beam:metric:user:sum_int64:v1";
 
 export interface Submission {
   /** host:port of the job service. */
@@ -20,7 +19,6 @@ export interface Submission {
 }
 
 export interface PortableJob {
-  readonly id: string;
   /** The job's counters at its end. When it failed, rejects with the error of the pipeline's own code where there is one. */
   readonly ended: Promise<Counters>;
   cancel(): Promise<void>;
@@ -34,20 +32,19 @@ export async function submit(graph: Graph, { endpoint, jobName, options }: Submi
     const runner = new portable.PortableRunner({ jobEndpoint: endpoint });
     const environment = { environmentType: "EXTERNAL", environmentConfig: pool.address } as const;
     const result = await runner.runPipelineWithProto(graph.proto(), { ...options, ...environment, jobName });
-    const { jobId: id } = result as unknown as { jobId: string };
+    const { jobId } = result as unknown as { jobId: string };
     const client = await runner.getClient();
-    const ended = follow(runner, client, id);
+    const ended = follow(runner, client, jobId);
     // Whoever only cancels does not ask how it ended.
     ended.catch(() => undefined);
     return {
-      id,
       ended,
       close() {
         pool.close();
         // Left open, it looks for a server that is gone for as long as the process lives.
         (client as unknown as { _transport: { close(): void } })._transport.close();
       },
-      cancel: async () => void (await client.cancel({ jobId: id }).response),
+      cancel: async () => void (await client.cancel({ jobId }).response),
     };
   } catch (error) {
     pool.close();

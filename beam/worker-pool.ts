@@ -13,8 +13,6 @@ export interface WorkerPool {
 export interface WantedWorker {
   readonly id: string;
   readonly controlEndpoint: string;
-  /** Where it is told what the job was submitted with. */
-  readonly provisionEndpoint: string;
 }
 
 /** `start` comes back when the worker runs; it ends by itself when its runner hangs up. */
@@ -25,8 +23,7 @@ export async function openWorkerPool(
   const server = new Server();
   server.addService(poolApi.beamFnExternalWorkerPoolDefinition, {
     startWorker({ request }: ServerUnaryCall<sdk.StartWorkerRequest, unknown>, answer: Answer) {
-      const { workerId: id, controlEndpoint, provisionEndpoint } = request;
-      start({ id, controlEndpoint: controlEndpoint?.url ?? "", provisionEndpoint: provisionEndpoint?.url ?? "" }).then(
+      start({ id: request.workerId, controlEndpoint: request.controlEndpoint?.url ?? "" }).then(
         () => answer(null, { error: "" }),
         (error: unknown) => answer(null, { error: messageOf(error) }),
       );

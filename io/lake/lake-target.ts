@@ -96,7 +96,6 @@ export class LakeTarget implements OpenTarget {
     );
     for (const table of tables) await table.complete();
     for (const table of tables) await table.takeOut();
-    for (const table of tables) await table.lookBeside();
     await this.close();
   }
 
@@ -160,7 +159,7 @@ class LakeTable {
   /** Something of this batch may be there that was not there before. */
   private isBegun = false;
   private isComplete = false;
-  /** Files of earlier runs are there too, and count. */
+  /** Files of earlier runs are there too, and go on counting. */
   isBeside = false;
   /** What is there of earlier batches and does not count any more when this one is complete. */
   private swapped: Swapped = { files: [], manifests: [] };
@@ -219,6 +218,7 @@ class LakeTable {
     this.files = await this.staged.finish();
     this.checkCommitted();
     this.swapped = await this.findSwapped();
+    this.isBeside = await this.findBeside();
   }
 
   /** A complete batch stays as it is: only dead letters of what is read again are replaced. */
@@ -313,6 +313,16 @@ class LakeTable {
     return { files: names.filter((name) => isSwapped(name.slice(0, name.lastIndexOf("/") + 1))), manifests };
   }
 
+  /** Whether a run on its own adds its rows to those of others. */
+  private async findBeside(): Promise<boolean> {
+    const { batch, plan, store, swapped } = this;
+    if (batch.turn !== null || plan.isLetters || this.files.length === 0) return false;
+    const { path } = plan.root;
+    if (swapped.manifests.length === 0) return hasOtherBatches(store, path, manifestName(path, plan.id));
+    const gone = new Set(swapped.files);
+    return swapped.manifests.some(({ content }) => content.files.some(({ name }) => !gone.has(name)));
+  }
+
   /** Whether the run gives all rows that there are of a folder's time. */
   private isGivenAnew(folder: string, by: string, covers: Stretch, isWritten: boolean): boolean {
     if (covers.since === null && covers.until === null) return true;
@@ -344,13 +354,6 @@ class LakeTable {
       if (kept.length === 0 && !isNeeded) await this.store.remove(name);
       else await this.put(name, await this.spool.text(manifestText({ ...before, files: kept })));
     }
-  }
-
-  /** Looks whether a run on its own has added its rows to those of others. */
-  async lookBeside(): Promise<void> {
-    const { batch, plan, store } = this;
-    if (batch.turn !== null || plan.isLetters || this.files.length === 0) return;
-    this.isBeside = await hasOtherBatches(store, plan.root.path, manifestName(plan.root.path, plan.id));
   }
 
   /** Takes away what this try put there, unless an earlier one may have: that is left for the next. */

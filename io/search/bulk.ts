@@ -12,6 +12,7 @@ interface BulkAnswer {
 
 /** Of the answer only what is looked at: the rest of it is several times as long. */
 const BULK = "/_bulk?filter_path=errors,items.*.status,items.*.error";
+
 /**
  * Sends all, each document at most once among them, one request after the other. Comes back when everything is acknowledged
  * or refused; throws when something could be neither within the time there is.

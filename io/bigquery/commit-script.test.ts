@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { date, tableOf, timestamp, type Table } from "../../schema/table";
+import { date, decimal, tableOf, timestamp, type Table } from "../../schema/table";
 import { type Batch } from "../connector";
 import { commitScript, type Given } from "./commit-script";
 import { type Shape, type StoredType } from "./shape";
@@ -18,7 +18,14 @@ function given(of: Table = table, more: Partial<Given> = {}): Given {
     ...{ column, type: TYPES[at] ?? ("STRING" as const), whole: 1, scale: 0, maxLength: null },
   }));
   const shape: Shape = { table: of, columns, found: null, added: [], partition: "at", cluster: [] };
-  return { output: "o", shape, staging: "beamline_staging_o_1", days: { first: 5, last: 7 }, rows: 2, ...more };
+  return {
+    output: "o",
+    shape,
+    staging: { name: "beamline_staging_o_1", decimals: "exact" },
+    days: { first: 5, last: 7 },
+    rows: 2,
+    ...more,
+  };
 }
 
 const statements = (script: string): string[] => script.trimEnd().split("\n");
@@ -57,6 +64,19 @@ test("a table whose columns are all key, or stamps beside it, has nothing to be 
   const only = tableOf("t", z.object({ id: z.string(), at: timestamp() }), { key: ["id", "at"] });
   const stamped = tableOf("t", z.object({ id: z.string(), at: timestamp() }), { key: ["id"], stamps: ["at"] });
   for (const one of [only, stamped]) expect(commitScript(place, batch, [given(one)])).not.toContain("WHEN MATCHED");
+});
+
+test("a decimal is read out of a text only where it was staged as one, or a file could not have it", () => {
+  const priced = tableOf("t", z.object({ id: z.string(), few: decimal(), many: decimal(38, 20) }), { key: ["id"] });
+  const shape = given(priced).shape;
+  const types = ["STRING", "NUMERIC", "BIGNUMERIC"] as const;
+  const columns = shape.columns.map((stored, at) => ({ ...stored, type: types[at] ?? stored.type }));
+  const script = (decimals: "exact" | "text") =>
+    commitScript(place, batch, [
+      given(priced, { shape: { ...shape, columns, partition: null }, staging: { name: "s", decimals }, days: null }),
+    ]);
+  expect(script("exact")).toContain("SELECT g.c0 AS c0, g.c1 AS c1, PARSE_BIGNUMERIC(g.c2) AS c2 FROM");
+  expect(script("text")).toContain("SELECT g.c0 AS c0, PARSE_NUMERIC(g.c1) AS c1, PARSE_BIGNUMERIC(g.c2) AS c2 FROM");
 });
 
 test("names and texts stay what they are", () => {

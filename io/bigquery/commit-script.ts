@@ -3,7 +3,7 @@ import { type Range } from "../../schema/record";
 import { dayFrom } from "../../schema/time-text";
 import { type Batch, type Stretch } from "../connector";
 import { BATCHES, quoteName, quoteTable, quoteText, timeLiteral, type Place } from "./names";
-import { SEQUENCE, stagedName } from "./staged-row";
+import { isStagedText, SEQUENCE, stagedName, type StagedDecimals } from "./staged-row";
 import { type Shape, type StoredColumn } from "./shape";
 
 /** What a batch gives for one output. */
@@ -11,7 +11,7 @@ export interface Given {
   readonly output: string;
   readonly shape: Shape;
   /** The table with its rows; null when it has none. */
-  readonly staging: string | null;
+  readonly staging: { readonly name: string; readonly decimals: StagedDecimals } | null;
   /** The first and the last time of its rows, where the target is partitioned by it. */
   readonly days: { readonly first: number; readonly last: number } | null;
   readonly rows: number;
@@ -49,7 +49,13 @@ function dueSql(place: Place, { job, id, turn }: Batch, output: string): string[
 }
 
 /** The last row of each key takes the place of the one that is there; a row that is as it should be is not written again. */
-function mergeSql(place: Place, shape: Shape, staging: string, days: Given["days"], isDue: readonly string[]): string {
+function mergeSql(
+  place: Place,
+  shape: Shape,
+  { name, decimals }: NonNullable<Given["staging"]>,
+  days: Given["days"],
+  isDue: readonly string[],
+): string {
   const { table, columns, partition } = shape;
   const isKey = ({ column }: StoredColumn) => table.key.includes(column.name);
   const isStamp = ({ column }: StoredColumn) => table.stamps?.includes(column.name) === true;
@@ -57,7 +63,7 @@ function mergeSql(place: Place, shape: Shape, staging: string, days: Given["days
   const keys = columns.filter(isKey);
   const others = columns.filter((stored) => !isKey(stored));
   const compared = others.filter((stored) => !isStamp(stored));
-  const selected = columns.map((stored) => `${fromStaged(stored, at(stored))} AS ${at(stored)}`);
+  const selected = columns.map((stored) => `${fromStaged(stored, at(stored), decimals)} AS ${at(stored)}`);
   const same = keys.map((stored) => `t.${quoteName(stored.column.name)} = s.${at(stored)}`);
   const differ = compared.map((stored) => {
     const [there, given] = [`t.${quoteName(stored.column.name)}`, `s.${at(stored)}`];
@@ -71,7 +77,7 @@ function mergeSql(place: Place, shape: Shape, staging: string, days: Given["days
     compared.length === 0 ? "" : `WHEN MATCHED AND (${differ.join(" OR ")}) THEN UPDATE SET ${sets.join(", ")} `;
   return (
     `MERGE ${quoteTable(place, table.name)} AS t USING (SELECT ${selected.join(", ")} ` +
-    `FROM ${quoteTable(place, staging)} AS g WHERE ${["TRUE", ...isDue].join(" AND ")} QUALIFY ROW_NUMBER() OVER ` +
+    `FROM ${quoteTable(place, name)} AS g WHERE ${["TRUE", ...isDue].join(" AND ")} QUALIFY ROW_NUMBER() OVER ` +
     `(PARTITION BY ${keys.map((stored) => `g.${at(stored)}`).join(", ")} ORDER BY g.${SEQUENCE} DESC) = 1) AS s ` +
     `ON ${[...same, ...onlyDays(shape, partition, days)].join(" AND ")} ${update}WHEN NOT MATCHED THEN INSERT ` +
     `(${columns.map(({ column }) => quoteName(column.name)).join(", ")}) VALUES (${columns.map((stored) => `s.${at(stored)}`).join(", ")})`
@@ -87,20 +93,21 @@ function onlyDays({ table }: Shape, partition: string | null, days: Given["days"
   return [`${name} >= ${literal(days.first)}`, `${name} <= ${literal(days.last)}`];
 }
 
-function fromStaged({ column, type }: StoredColumn, name: string): string {
-  if (column.type.kind === "decimal") return `PARSE_${type}(g.${name})`;
-  if (type === "JSON") return `PARSE_JSON(g.${name}, wide_number_mode => 'round')`;
+function fromStaged(stored: StoredColumn, name: string, decimals: StagedDecimals): string {
+  if (!isStagedText(stored, decimals)) return `g.${name}`;
+  if (stored.column.type.kind === "decimal") return `PARSE_${stored.type}(g.${name})`;
+  if (stored.type === "JSON") return `PARSE_JSON(g.${name}, wide_number_mode => 'round')`;
   return `g.${name}`;
 }
 
 /** The keys that a batch gives, for a row t. */
-function keysSql({ table, columns }: Shape, staging: string, place: Place): string {
+function keysSql({ table, columns }: Shape, { name, decimals }: NonNullable<Given["staging"]>, place: Place): string {
   const same = columns.flatMap((stored, at) =>
     table.key.includes(stored.column.name)
-      ? [`${fromStaged(stored, stagedName(at))} = t.${quoteName(stored.column.name)}`]
+      ? [`${fromStaged(stored, stagedName(at), decimals)} = t.${quoteName(stored.column.name)}`]
       : [],
   );
-  return `SELECT 1 FROM ${quoteTable(place, staging)} AS g WHERE ${same.join(" AND ")}`;
+  return `SELECT 1 FROM ${quoteTable(place, name)} AS g WHERE ${same.join(" AND ")}`;
 }
 
 /** Rows that an earlier run of this job left of the ranges that this batch reads again. */

@@ -11,6 +11,13 @@ export const SEQUENCE = "n";
 /** The staging column of a table's column. */
 export const stagedName = (at: number): string => `c${at}`;
 
+/** A file has decimals as they are, where they are NUMERIC; the Storage Write API takes them as texts. */
+export type StagedDecimals = "exact" | "text";
+
+/** Whether a column's values go as texts that are read again by SQL: no file or protocol on the way can bend them. */
+export const isStagedText = ({ column: { type }, type: storedType }: StoredColumn, decimals: StagedDecimals): boolean =>
+  type.kind === "json" || (type.kind === "decimal" && !(decimals === "exact" && storedType === "NUMERIC"));
+
 /** Why a row cannot be kept. */
 interface Unfit {
   readonly reason: string;
@@ -38,13 +45,14 @@ export class StagedForm {
   constructor(
     private readonly shape: Shape,
     stagingName: string,
+    readonly decimals: StagedDecimals,
   ) {
     const { table, columns, partition } = shape;
     const sequence: Column = { name: SEQUENCE, type: { kind: "integer" }, nullable: false, description: "" };
-    const staged = columns.map(({ column }, at): Column => {
-      const { kind } = column.type;
-      // Decimals and JSON go as text: no file or protocol on the way can bend them.
-      const type = kind === "decimal" || kind === "json" ? ({ kind: "text" } as const) : column.type;
+    const staged = columns.map((stored, at): Column => {
+      const { column, whole, scale } = stored;
+      const kept = column.type.kind === "decimal" ? { ...column.type, precision: whole + scale, scale } : column.type;
+      const type = isStagedText(stored, decimals) ? ({ kind: "text" } as const) : kept;
       return { name: stagedName(at), type, nullable: true, description: "" };
     });
     this.table = { name: stagingName, columns: [sequence, ...staged], key: [SEQUENCE], mode: "upsert" };

@@ -39,6 +39,7 @@ const STAGED_TYPES: Readonly<Record<string, StoredType>> = {
   timestamp: "TIMESTAMP",
   date: "DATE",
   bytes: "BYTES",
+  decimal: "NUMERIC",
 };
 
 export const stagedFields = ({ table }: StagedForm) =>

@@ -119,7 +119,8 @@ export class BigQueryTarget implements OpenTarget {
     const contents: unknown[] = [];
     for (const { output, shape, form, staging, rows } of dues) {
       const table = (await staging?.finish()) ?? null;
-      given.push({ output: output.name, shape, staging: table, days: form?.days ?? null, rows });
+      const staged = table === null || form === null ? null : { name: table, decimals: form.decimals };
+      given.push({ output: output.name, shape, staging: staged, days: form?.days ?? null, rows });
       contents.push([output.name, staging?.content ?? "", await this.madeAt(shape)]);
     }
     const names = dues.map(({ output }) => output.name);
@@ -162,9 +163,9 @@ export class BigQueryTarget implements OpenTarget {
     if (due.staging === null) {
       const ground = await this.prepare();
       const { name } = due.output;
-      due.form = new StagedForm(due.shape, name);
       const { job, plan, turn } = this.batch;
       const via = this.settings.via ?? (turn === null || this.settings.staging !== null ? "load" : "write");
+      due.form = new StagedForm(due.shape, name, via === "write" ? "text" : "exact");
       due.staging =
         via === "write"
           ? new StagedStream(ground, name, due.form)

@@ -5,7 +5,7 @@ export { watchCounts, type Count } from "./counts";
 export { newGraph, runDirect, type Counters, type Graph } from "./direct-runner";
 export { perElement, type Bounds, type Collections, type DoFn, type Emit, type Emitters, type Place } from "./do-fn";
 export { canonicalJson, groupByKey, keyedInto } from "./group-by-key";
-export { submit, type PortableJob, type Submission } from "./portable";
+export { jobFailure, submit, type PortableJob, type Submission } from "./portable";
 export { quietSdkLogs } from "./quiet";
 export { read, type Reader } from "./read";
 export { spread } from "./spread";

@@ -16,6 +16,8 @@ export interface Submission {
   readonly jobName: string;
   /** As Beam's runners know them, in camelCase. */
   readonly options: Readonly<Record<string, unknown>>;
+  /** host:port where the runner finds this process; port 0 is any. */
+  readonly workers: string;
 }
 
 export interface PortableJob {
@@ -26,8 +28,8 @@ export interface PortableJob {
   close(): void;
 }
 
-export async function submit(graph: Graph, { endpoint, jobName, options }: Submission): Promise<PortableJob> {
-  const pool = await openWorkerPool("127.0.0.1:0", startHere);
+export async function submit(graph: Graph, { endpoint, jobName, options, workers }: Submission): Promise<PortableJob> {
+  const pool = await openWorkerPool(workers, startHere);
   try {
     const runner = new portable.PortableRunner({ jobEndpoint: endpoint });
     const environment = { environmentType: "EXTERNAL", environmentConfig: pool.address } as const;
@@ -68,11 +70,11 @@ async function follow(runner: sdk.PortableRunner, client: Client, jobId: string)
   }
   if (state === jobApi.JobState_Enum.DONE) return countersOf((await runner.getJobMetrics(jobId)).metrics?.attempted);
   if (state === jobApi.JobState_Enum.CANCELLED) throw new RunError("The job was cancelled");
-  throw failureOf(errors);
+  throw jobFailure(errors);
 }
 
 /** Why a job failed, by what the runner has told: the pipeline's own error, or the runner's last word on it. */
-function failureOf(errors: readonly string[]): Error {
+export function jobFailure(errors: readonly string[]): Error {
   for (const text of errors) {
     const error = writtenError(text);
     if (error !== null) return error;

@@ -258,8 +258,9 @@ async function run(asked: Pipeline, said: Said): Promise<number> {
 }
 
 function engineOf(pipeline: Pipeline, options: RunOptions, tell: (sentence: string) => void): Engine {
-  const { runner, job = pipeline.name, parallelism, "fallback-runner": other } = options;
-  return runner === "flink" ? flink({ job, parallelism, orHere: other === "direct", tell }) : direct;
+  if (options.runner !== "flink") return direct;
+  const { job = pipeline.name, parallelism, "flink-master": master, "worker-host": workerHost } = options;
+  return flink({ job, parallelism, master, workerHost, orHere: options["fallback-runner"] === "direct", tell });
 }
 
 /** Looks at all that a run with the same words would need, and changes nothing. */
@@ -379,8 +380,12 @@ function checkTogether(options: RunOptions): void {
   if (once && flush) throw new UsageError("--once leaves windows open and --flush closes them: say one of the two");
   if (streaming && runner === "flink")
     throw new UsageError("--runner=flink runs what has an end: leave --streaming out, or use --runner=direct");
-  const flinks = (["parallelism", "fallback-runner"] as const).find((name) => options[name] !== undefined);
+  const flinks = (["flink-master", "worker-host", "parallelism", "fallback-runner"] as const).find(
+    (name) => options[name] !== undefined,
+  );
   if (runner !== "flink" && flinks !== undefined) throw new UsageError(`--${flinks} goes with --runner=flink only`);
+  if (options["worker-host"] !== undefined && options["flink-master"] === undefined)
+    throw new UsageError("--worker-host goes with --flink-master only");
   if (options.until !== undefined && streaming)
     throw new UsageError("--until says where a run ends, but one with --streaming goes on: leave one of the two out");
 }

@@ -7,7 +7,8 @@ import { serviceNames, usualServices } from "./services/server-kind";
 
 interface Container {
   readonly image: string;
-  readonly ports: readonly string[];
+  readonly ports?: readonly string[];
+  readonly network_mode?: "host";
   readonly profiles?: readonly string[];
   readonly environment?: Readonly<Record<string, string>>;
   readonly healthcheck: { readonly test: readonly string[] };
@@ -23,12 +24,15 @@ const compose = parse(text) as {
 const containers = Object.entries(compose.services);
 
 test("it has the servers, and a page for each of the usual ones", () => {
-  expect(Object.keys(compose.services).sort()).toEqual([...serviceNames, "kafka-ui", "postgres-ui"].sort());
+  expect(Object.keys(compose.services).sort()).toEqual(
+    [...serviceNames, "flink-taskmanager", "kafka-ui", "postgres-ui"].sort(),
+  );
 });
 
 test("those that are started by name are not started by a plain up", () => {
   const named = containers.filter(([, { profiles }]) => profiles !== undefined).map(([name]) => name);
-  expect(named).toEqual(serviceNames.filter((name) => !usualServices.includes(name)));
+  const others = serviceNames.filter((name) => !usualServices.includes(name));
+  expect(named).toEqual([...others, "flink-taskmanager"]);
 });
 
 test("it says that nobody ran it yet", () => {
@@ -37,7 +41,12 @@ test("it says that nobody ran it yet", () => {
 
 test.each(containers)("%s: a version, ports of this machine only, a check of its health", (_name, container) => {
   expect(container.image).toMatch(/^[a-z0-9./-]+:v?\d+\.\d+(\.\d+)?$/);
-  expect(container.ports.every((port) => /^127\.0\.0\.1:\d+:\d+$/.test(port))).toBe(true);
+  const { ports = [], network_mode: network } = container;
+  expect(ports.every((port) => /^127\.0\.0\.1:\d+:\d+$/.test(port))).toBe(true);
+  // Without ports of its own it has those of the machine: what listens has to say where.
+  expect(ports.length > 0 || network === "host").toBe(true);
+  if (network === "host")
+    expect(Object.values(container.environment ?? {})[0]).toMatch(/bind-(address|host): 127\.0\.0\.1$/m);
   expect(container.healthcheck.test[0]).toBe("CMD");
   // What a container reads is text: a bare number or boolean would depend on who reads the file.
   expect(Object.values(container.environment ?? {}).every((value) => typeof value === "string")).toBe(true);
@@ -77,5 +86,7 @@ test("the others are as old as the local ones", () => {
   expect(image("bigquery")).toBe(pinned("bigquery/requirements.txt", /^bqemulator==(.*)$/m));
   for (const name of ["opensearch", "elasticsearch"])
     expect(image(name)).toBe(pinned(`${name}/pom.xml`, /search\.version>(\d+\.\d+\.\d+)\./));
+  expect(image("flink")).toMatch(pinned("flink/pom.xml", /beam-runners-flink-(\d+\.\d+)/) ?? "none");
+  expect(image("flink-taskmanager")).toBe(image("flink"));
   expect(image("cassandra")).toBe(pinned("cassandra/pom.xml", /<cassandra.version>(\d+\.\d+)\./));
 });

@@ -15,6 +15,7 @@ import { batchContext } from "./direct/batch-context";
 import { buildGraph } from "./direct/build-graph";
 import { checkGraph } from "./direct/check-graph";
 import { checkNothingWaits, placeOf } from "./direct/fallback";
+import { findCluster } from "./flink/cluster";
 import { findJobServer } from "./flink/job-server";
 import { type RunOptions } from "./run-options";
 import { checkAligned, isAll, stretchOf } from "./stretch";
@@ -54,10 +55,14 @@ export async function examine(
     ...named("Node", [nodeVersion()]),
     ...named("settings", settings),
     ...(options === null ? [] : named("disk", await findingsOf(() => roomAt(options["state-dir"])))),
-    ...(options?.runner === "flink" ? named("Flink", await findJobServer()) : []),
+    ...(options?.runner === "flink" ? named("Flink", await findFlink(options)) : []),
   ];
   const places = await Promise.all([...inputsOf(asked), ...outputsOf(asked)].map((place) => ask(place, patience)));
   return [...here, ...places.flat()];
+}
+
+async function findFlink({ "flink-master": master }: RunOptions): Promise<readonly Finding[]> {
+  return [...(await findJobServer(master !== undefined)), ...(master === undefined ? [] : await findCluster(master))];
 }
 
 const named = (about: string, found: readonly Finding[]): Examined[] => found.map((one) => ({ about, ...one }));

@@ -8,13 +8,26 @@ export const RunOptions = z.object({
     .enum(["direct", "flink"])
     .default("direct")
     .describe("where it runs: direct is this process; flink is Apache Flink, with a small cluster started for the run"),
+  "flink-master": z
+    .string()
+    .optional()
+    .describe(
+      "with --runner=flink: host:port of a cluster's REST interface, where the job is to run; else a small cluster is started for it",
+    )
+    .meta({ value: "host:port" }),
+  "worker-host": z
+    .string()
+    .min(1)
+    .optional()
+    .describe("with --flink-master: the address of this machine under which the cluster's TaskManagers reach it")
+    .meta({ value: "host" }),
   parallelism: z
     .int()
     .positive()
     .max(1024)
     .optional()
     .describe(
-      "with --runner=flink: how many parts of a step run at the same time; else as many as there are processors",
+      "with --runner=flink: how many parts of a step run at the same time; else as many as there are processors, and with --flink-master one",
     ),
   "fallback-runner": z
     .enum(["direct"])

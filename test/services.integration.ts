@@ -21,6 +21,7 @@ import {
   type ServiceStatus,
 } from "../infra/services/services";
 import { messageOf, UsageError } from "../schema/errors";
+import { until } from "./job-scene";
 import { appendToBigQuery, askBigQuery, loadIntoBigQuery, putNumber, s3Client, uses } from "./service-uses";
 
 const root = path.resolve(__dirname, "..");
@@ -241,7 +242,8 @@ describe("the servers that are started by name", () => {
   }, 900_000);
 
   test("they are all that are not started without a name", () => {
-    expect(named).toEqual(serviceNames.filter((name) => !usualServices.includes(name)));
+    // Flink keeps nothing: it has a test of its own.
+    expect([...named, "flink"]).toEqual(serviceNames.filter((name) => !usualServices.includes(name)));
   });
 
   test("up, with what to set for clients; reached from this machine only", async () => {
@@ -309,6 +311,50 @@ describe("the servers that are started by name", () => {
     expect(error).toBeInstanceOf(UsageError);
     expect(messageOf(error)).toMatch(new RegExp(`was not found: install it .*up --wait ${name}$`));
     expect(existsSync(path.join(directory, name))).toBe(false);
+  });
+});
+
+describe("Flink", () => {
+  let flink: RunningService;
+  const overview = async () =>
+    (await (await fetch(`${flink.url}/overview`)).json()) as { readonly taskmanagers: number };
+  const pidOf = (name: string): number => Number(readFileSync(path.join(directory, "flink", `${name}.pid`), "utf8"));
+
+  beforeAll(async () => {
+    ({ flink } = await startServices(["flink"], options));
+  }, 900_000);
+
+  test("two TaskManagers, reached from this machine only", async () => {
+    expect((await overview()).taskmanagers).toBe(2);
+    expect([await isRefused(flink.port), await isRefused(flink.port + 1)]).toEqual([true, true]);
+  });
+
+  test("a TaskManager that is killed comes back", async () => {
+    const pid = pidOf("taskmanager-1");
+    process.kill(pid, "SIGKILL");
+    await until(
+      () => pidOf("taskmanager-1"),
+      (now) => now !== pid,
+    );
+    await until(overview, ({ taskmanagers }) => taskmanagers >= 2);
+  });
+
+  test("killed, it leaves nothing running, and up brings it back where it was", async () => {
+    await killService("flink", options);
+    await until(
+      () => groupOf(flink),
+      ({ length }) => length === 0,
+    );
+    expect(await state("flink")).toBe("crashed");
+    const { flink: again } = await startServices(["flink"], options);
+    expect({ url: again.url, isOther: again.pid !== flink.pid }).toEqual({ url: flink.url, isOther: true });
+    flink = again;
+  });
+
+  test("down: nothing runs, and with --data nothing is left", async () => {
+    await stopServices(["flink"], { ...options, data: true });
+    expect([await state("flink"), groupOf(flink)]).toEqual(["stopped", []]);
+    expect(existsSync(path.join(directory, "flink"))).toBe(false);
   });
 });
 

@@ -4,7 +4,10 @@ import path from "node:path";
 import { globSync } from "tinyglobby";
 
 const root = path.resolve(__dirname, "../..");
-for (const file of globSync(["pipelines/*/sample/*.ndjson", "cli/template/**/*", "runners/*/pom.xml"], { cwd: root })) {
+for (const file of globSync(
+  ["pipelines/*/sample/*.ndjson", "cli/template/**/*", "infra/services/flink/pom.xml", "runners/flink/*.java"],
+  { cwd: root },
+)) {
   const target = path.join(root, "dist", file);
   fs.mkdirSync(path.dirname(target), { recursive: true });
   fs.copyFileSync(path.join(root, file), target);

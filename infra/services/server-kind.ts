@@ -11,6 +11,7 @@ export const serviceNames = [
   "cassandra",
   "opensearch",
   "elasticsearch",
+  "flink",
 ] as const;
 export type ServiceName = (typeof serviceNames)[number];
 

@@ -9,6 +9,7 @@ import { messageOf, RunError } from "../../schema/errors";
 import { bigquery } from "./bigquery/bigquery";
 import { cassandra } from "./cassandra/cassandra";
 import { elasticsearch } from "./elasticsearch/elasticsearch";
+import { flink } from "./flink/flink";
 import { gcs } from "./gcs/gcs";
 import { kafka } from "./kafka/kafka";
 import { withLock } from "./lock";
@@ -31,6 +32,7 @@ const kinds: Readonly<Record<ServiceName, ServerKind>> = {
   cassandra,
   opensearch,
   elasticsearch,
+  flink,
 };
 
 /** A cold start on a machine that is busy with other things. */

@@ -7,7 +7,7 @@ import { startJobServer } from "./job-server";
 const scratch = scratchDirectory();
 const start = (): Promise<unknown> =>
   startJobServer({
-    ...{ master: "[local]", tell: () => undefined },
+    ...{ cluster: null, tell: () => undefined },
     environment: { PATH: scratch("bin"), XDG_CACHE_HOME: scratch("cache") },
   }).catch((error: unknown) => error);
 

@@ -5,6 +5,7 @@ import { open, mkdtemp, rm } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { flinkJars } from "../../infra/services/flink/flink-jars";
 import { findJavaProgram, type Jars } from "../../infra/services/jars";
 import { logTail } from "../../infra/services/log-tail";
 import { freePort, isListening } from "../../infra/services/ports";
@@ -13,14 +14,17 @@ import { HOST } from "../../infra/services/server-kind";
 import { type Finding } from "../../io/connector";
 import { fine, findingsOf, missing } from "../../io/findings";
 import { RunError, UsageError } from "../../schema/errors";
+import { type Cluster } from "./cluster";
 
 const jars: Jars = {
-  name: "flink-job-server",
+  ...flinkJars,
   title: "--runner=flink",
   otherwise: "or run it on this machine alone: --runner=direct",
-  pom: path.join(__dirname, "pom.xml"),
-  megabytes: 155,
 };
+
+const OWN_CLUSTER = "[local]";
+/** Java compiles it when it starts. */
+const WITHOUT_JARS = path.join(__dirname, "JobServerWithoutJars.java");
 
 /** On a busy machine it takes half a minute. */
 const START_MS = 180_000;
@@ -39,18 +43,21 @@ export interface JobServer {
 }
 
 export interface Wishes {
-  /** host:port of a cluster's JobManager, or the small cluster that the job server has itself. */
-  readonly master: string;
+  /** Where jobs run; null is a small cluster that the job server has itself. */
+  readonly cluster: Pick<Cluster, "address" | "hasBeam"> | null;
   readonly tell: (sentence: string) => void;
   readonly signal?: AbortSignal | undefined;
   readonly environment?: Environment;
 }
 
 /** What of it is there already; starts and fetches nothing. */
-export function findJobServer(environment: Environment = process.env): Promise<readonly Finding[]> {
+export function findJobServer(
+  forCluster: boolean,
+  environment: Environment = process.env,
+): Promise<readonly Finding[]> {
   return findingsOf(async () => {
     refuseWindows();
-    const { java, isFetched } = await findJavaProgram(jars, environment);
+    const { java, isFetched } = await findJavaProgram({ ...jars, java: { compiler: forCluster } }, environment);
     const { title, megabytes } = jars;
     return [
       fine(`Java for ${title}: ${java}`),
@@ -66,15 +73,20 @@ function refuseWindows(): void {
     throw new UsageError("Flink's job server is not started on Windows itself: run the same command in WSL");
 }
 
-export async function startJobServer({ master, tell, signal, environment = process.env }: Wishes): Promise<JobServer> {
+export async function startJobServer({ cluster, tell, signal, environment = process.env }: Wishes): Promise<JobServer> {
   refuseWindows();
-  const { java, classPath, fetch } = await findJavaProgram(jars, environment);
+  const isBare = cluster?.hasBeam === true;
+  const { java, classPath, fetch } = await findJavaProgram({ ...jars, java: { compiler: isBare } }, environment);
   await fetch((text) => tell(`Flink: ${text}`));
+  if (cluster !== null && !isBare)
+    tell(
+      `Flink: about ${jars.megabytes} MB of jars go to ${cluster.address} with the job; none would if they were on its class path`,
+    );
   signal?.throwIfAborted();
   const directory = await mkdtemp(path.join(os.tmpdir(), "beamline-flink-"));
   const port = await freePort();
   const logFile = path.join(directory, "job-server.log");
-  const child = await startJava(java, javaArgs(classPath, port, master, directory), logFile);
+  const child = await startJava(java, javaArgs(classPath, port, cluster, directory), logFile);
   const stop = async (): Promise<void> => {
     await ended(child);
     await rm(directory, { recursive: true, force: true });
@@ -93,13 +105,23 @@ export async function startJobServer({ master, tell, signal, environment = proce
   }
 }
 
-function javaArgs(classPath: string, port: number, master: string, directory: string): string[] {
+function javaArgs(classPath: string, port: number, cluster: Wishes["cluster"], directory: string): string[] {
   const opens = ["java.util", "java.lang"].map((name) => `--add-opens=java.base/${name}=ALL-UNNAMED`);
   const logging = ["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dorg.slf4j.simpleLogger.showDateTime=true"];
-  const server = ["org.apache.beam.runners.flink.FlinkJobServerDriver", "--job-host", HOST, "--job-port", String(port)];
+  const main = cluster?.hasBeam === true ? WITHOUT_JARS : "org.apache.beam.runners.flink.FlinkJobServerDriver";
+  const server = [main, "--job-host", HOST, "--job-port", String(port)];
   const others = ["--artifact-port=0", "--expansion-port=0", `--artifacts-dir=${path.join(directory, "artifacts")}`];
   const memory = ["-Xmx1g", `-Djava.io.tmpdir=${directory}`];
-  return [...memory, ...opens, ...logging, "-cp", classPath, ...server, ...others, `--flink-master=${master}`];
+  return [
+    ...memory,
+    ...opens,
+    ...logging,
+    "-cp",
+    classPath,
+    ...server,
+    ...others,
+    `--flink-master=${cluster?.address ?? OWN_CLUSTER}`,
+  ];
 }
 
 /** Ends Java when our end of the pipe is closed, if only because this process is gone: it has nothing to put in order. */

@@ -1,0 +1,50 @@
+// The local cluster's settings: a JobManager and TaskManagers on this machine only, small.
+import { HOST } from "../server-kind";
+
+export interface FlinkPlace {
+  /** For what a job needs while it runs. */
+  readonly scratch: string;
+  /** Where jobs are submitted, and asked for. */
+  readonly port: number;
+  /** Where TaskManagers find the JobManager. */
+  readonly rpcPort: number;
+}
+
+export const TASK_MANAGERS = 2;
+const SLOTS = 2;
+
+/** The text of config.yaml. JSON is YAML too. */
+export function flinkSettings({ scratch, port, rpcPort }: FlinkPlace): string {
+  const settings = {
+    "rest.address": HOST,
+    "rest.bind-address": HOST,
+    "rest.port": port,
+    "rest.bind-port": String(port),
+    "jobmanager.rpc.address": HOST,
+    "jobmanager.bind-host": HOST,
+    "jobmanager.rpc.port": rpcPort,
+    "taskmanager.host": HOST,
+    "taskmanager.bind-host": HOST,
+    "taskmanager.numberOfTaskSlots": SLOTS,
+    "io.tmp.dirs": scratch,
+    // A worker that died takes its job with it unless it is tried again.
+    "restart-strategy.type": "fixed-delay",
+    "restart-strategy.fixed-delay.attempts": 100,
+    "restart-strategy.fixed-delay.delay": "1 s",
+    "heartbeat.timeout": 10_000,
+    "heartbeat.interval": 2_000,
+    // What Flink's own scripts would work out of the machine's size.
+    "taskmanager.cpu.cores": SLOTS,
+    "taskmanager.memory.framework.heap.size": "128 mb",
+    "taskmanager.memory.framework.off-heap.size": "128 mb",
+    "taskmanager.memory.task.heap.size": "256 mb",
+    "taskmanager.memory.task.off-heap.size": "64 mb",
+    "taskmanager.memory.network.min": "64 mb",
+    "taskmanager.memory.network.max": "64 mb",
+    "taskmanager.memory.managed.size": "128 mb",
+    "taskmanager.memory.jvm-metaspace.size": "256 mb",
+    "taskmanager.memory.jvm-overhead.min": "192 mb",
+    "taskmanager.memory.jvm-overhead.max": "192 mb",
+  };
+  return `${JSON.stringify(settings, null, 2)}\n`;
+}

@@ -5,7 +5,7 @@ export { watchCounts, type Count } from "./counts";
 export { newGraph, runDirect, type Counters, type Graph } from "./direct-runner";
 export { perElement, type Bounds, type Collections, type DoFn, type Emit, type Emitters, type Place } from "./do-fn";
 export { canonicalJson, groupByKey, keyedInto } from "./group-by-key";
-export { jobFailure, submit, type PortableJob, type Submission } from "./portable";
+export { jobFailure, submit, type CodePlace, type PortableJob, type Submission } from "./portable";
 export { quietSdkLogs } from "./quiet";
 export { read, type Reader } from "./read";
 export { spread } from "./spread";
@@ -20,5 +20,7 @@ export {
 } from "./run-context";
 export { register, registeredName } from "./travel";
 export { assign, alignDown, fixed, sessions, sliding, windowingStrategy, type Windowing } from "./windows";
+export { openWorkerPool, type WantedWorker, type WorkerPool } from "./worker-pool";
 export { writeBatches, writeDefaults, type BatchWriter, type FailedWrite, type WriteOptions } from "./write";
+export { NEEDED_OPTION, neededCode, workFor } from "./wanted-worker";
 export { windowInto } from "./window-into";

@@ -7,8 +7,10 @@ import { SUM } from "./counts";
 import { type Counters, type Graph } from "./direct-runner";
 import { readInt64 } from "./fixes/varint";
 import { startWorker } from "./fixes/worker-entrypoint";
-import { jobApi, portable, type sdk } from "./sdk";
+import { externalEnvironment, processEnvironment } from "./fixes/worker-environment";
+import { beam, jobApi, portable, runnerApi, type sdk } from "./sdk";
 import { openWorkerPool, type WantedWorker } from "./worker-pool";
+import { WRITE_URN } from "./write";
 
 export interface Submission {
   /** host:port of the job service. */
@@ -17,8 +19,16 @@ export interface Submission {
   /** As Beam's runners know them, in camelCase. */
   readonly options: Readonly<Record<string, unknown>>;
   /** host:port where the runner finds this process; port 0 is any. */
-  readonly workers: string;
+  readonly here: string;
+  /** Where the pipeline's code runs, but for what it writes: that is always in this process. */
+  readonly code: CodePlace;
 }
+
+/** In this process; in processes that the runner starts by a command; or in those of a pool. */
+export type CodePlace =
+  | { readonly kind: "here" }
+  | { readonly kind: "process"; readonly command: string; readonly env: Readonly<Record<string, string>> }
+  | { readonly kind: "pool"; readonly address: string };
 
 export interface PortableJob {
   /** The job's counters at its end. When it failed, rejects with the error of the pipeline's own code where there is one. */
@@ -28,12 +38,16 @@ export interface PortableJob {
   close(): void;
 }
 
-export async function submit(graph: Graph, { endpoint, jobName, options, workers }: Submission): Promise<PortableJob> {
-  const pool = await openWorkerPool(workers, startHere);
+export async function submit(
+  graph: Graph,
+  { endpoint, jobName, options, here, code }: Submission,
+): Promise<PortableJob> {
+  const pool = await openWorkerPool(here, startHere);
   try {
     const runner = new portable.PortableRunner({ jobEndpoint: endpoint });
     const environment = { environmentType: "EXTERNAL", environmentConfig: pool.address } as const;
-    const result = await runner.runPipelineWithProto(graph.proto(), { ...options, ...environment, jobName });
+    const placed = code.kind === "here" ? graph.proto() : withCodeElsewhere(graph.proto(), code);
+    const result = await runner.runPipelineWithProto(placed, { ...options, ...environment, jobName });
     const { jobId } = result as unknown as { jobId: string };
     const client = await runner.getClient();
     const ended = follow(runner, client, jobId);
@@ -52,6 +66,25 @@ export async function submit(graph: Graph, { endpoint, jobName, options, workers
     pool.close();
     throw error;
   }
+}
+
+/** All but the writing transforms, whose targets this process has opened, and commits. */
+function withCodeElsewhere(proto: sdk.PipelineProto, code: Exclude<CodePlace, { kind: "here" }>): sdk.PipelineProto {
+  const copy = runnerApi.Pipeline.clone(proto);
+  const { environments = {}, transforms = {} } = copy.components ?? {};
+  environments[ELSEWHERE] =
+    code.kind === "pool" ? externalEnvironment(code.address) : processEnvironment(code.command, code.env);
+  for (const transform of Object.values(transforms)) {
+    if (transform.environmentId !== "" && !writes(transform)) transform.environmentId = ELSEWHERE;
+  }
+  return copy;
+}
+
+const ELSEWHERE = "elsewhere";
+
+function writes({ spec }: sdk.TransformProto): boolean {
+  if (spec?.urn !== beam.parDo.urn) return false;
+  return runnerApi.ParDoPayload.fromBinary(spec.payload).doFn?.urn === WRITE_URN;
 }
 
 /** A worker in this process, which has all modules already. That its runner is gone, the job's end tells. */

@@ -32,12 +32,13 @@ const poolPort: Chatter = ([text, ...rest]) =>
 const bundleError: Chatter = ([text, error, ...rest]) =>
   rest.length === 0 && text === "PROCESS ERROR" && error instanceof Error && writtenError(error.message) !== null;
 
-/** A runner that is done hangs up, which is how a worker learns of it. */
+/** A runner that is done hangs up, and one that is killed is gone: the job's end tells, and the worker's own. */
+const GONE: readonly unknown[] = ["Multiplexer hanging up", "Connection dropped"];
 const hangUp: Chatter = ([text, error, ...rest]) =>
   rest.length === 0 &&
   text === "Data channel error" &&
   error instanceof Error &&
-  (error as { details?: unknown }).details === "Multiplexer hanging up";
+  GONE.includes((error as { details?: unknown }).details);
 
 const chatter: Record<Level, readonly Chatter[]> = {
   log: [instruction, split],

@@ -5,8 +5,17 @@ import * as beam from "apache-beam";
 import * as runnerApi from "apache-beam/proto/beam_runner_api";
 import * as jobApi from "apache-beam/proto/beam_job_api";
 import { type MonitoringInfo as SdkMonitoringInfo } from "apache-beam/proto/metrics";
+import * as provisionApi from "apache-beam/proto/beam_provision_api.grpc-client";
+import { type GetProvisionInfoResponse as SdkProvisionInfo } from "apache-beam/proto/beam_provision_api";
+import { Struct } from "apache-beam/proto/google/protobuf/struct";
+import * as fnApi from "apache-beam/proto/beam_fn_api";
+import * as fnClients from "apache-beam/proto/beam_fn_api.grpc-client";
 import * as poolApi from "apache-beam/proto/beam_fn_api.grpc-server";
-import { type StartWorkerRequest as SdkStartWorkerRequest } from "apache-beam/proto/beam_fn_api";
+import {
+  type InstructionRequest as SdkInstructionRequest,
+  type ProcessBundleDescriptor as SdkProcessBundleDescriptor,
+  type StartWorkerRequest as SdkStartWorkerRequest,
+} from "apache-beam/proto/beam_fn_api";
 import * as operators from "apache-beam/worker/operators";
 import * as workers from "apache-beam/worker/worker";
 import * as pvalue from "apache-beam/pvalue";
@@ -29,6 +38,8 @@ applyFixes();
 export {
   beam,
   directRunner,
+  fnApi,
+  fnClients,
   internal,
   jobApi,
   jsCoders,
@@ -36,11 +47,13 @@ export {
   pipelines,
   poolApi,
   portable,
+  provisionApi,
   pvalue,
   requiredCoders,
   runnerApi,
   serialization,
   standardCoders,
+  Struct,
   values,
   windowing,
   windowPayloads,
@@ -63,6 +76,9 @@ export namespace sdk {
   export type Operator = operators.IOperator;
   export type PortableRunner = portable.PortableRunner;
   export type MonitoringInfo = SdkMonitoringInfo;
+  export type InstructionRequest = SdkInstructionRequest;
+  export type ProcessBundleDescriptor = SdkProcessBundleDescriptor;
+  export type GetProvisionInfoResponse = SdkProvisionInfo;
   export type StartWorkerRequest = SdkStartWorkerRequest;
   /** null when an operator is done at once, else the promise of its being done. */
   export type Done = null | Promise<void>;

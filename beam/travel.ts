@@ -20,6 +20,10 @@ export function register(module: string, values: Readonly<Record<string, unknown
   serialization.requireForSerialization(module, { ...values });
 }
 
+/** The modules that have registered something in this process. */
+export const registeredModules = (): readonly string[] =>
+  [...new Set([...byName.keys()].map((name) => name.slice(0, name.indexOf("#"))))].sort();
+
 /** The name that a value was registered under, without its module. */
 export function registeredName(value: unknown): string | null {
   const full = nameOf(value);

@@ -13,22 +13,27 @@ export interface WorkerPool {
 export interface WantedWorker {
   readonly id: string;
   readonly controlEndpoint: string;
+  /** Where it is told what the job was submitted with. */
+  readonly provisionEndpoint: string;
 }
 
-/** `start` comes back when the worker runs; it ends by itself when its runner hangs up. */
+/** `start` comes back when the worker runs; it ends by itself when its runner hangs up, or is ended by `stop`. */
 export async function openWorkerPool(
   address: string,
   start: (wanted: WantedWorker) => Promise<void>,
+  stop: (id: string) => void = () => {},
 ): Promise<WorkerPool> {
   const server = new Server();
   server.addService(poolApi.beamFnExternalWorkerPoolDefinition, {
     startWorker({ request }: ServerUnaryCall<sdk.StartWorkerRequest, unknown>, answer: Answer) {
-      start({ id: request.workerId, controlEndpoint: request.controlEndpoint?.url ?? "" }).then(
+      const { workerId: id, controlEndpoint, provisionEndpoint } = request;
+      start({ id, controlEndpoint: controlEndpoint?.url ?? "", provisionEndpoint: provisionEndpoint?.url ?? "" }).then(
         () => answer(null, { error: "" }),
         (error: unknown) => answer(null, { error: messageOf(error) }),
       );
     },
-    stopWorker(_call: unknown, answer: Answer) {
+    stopWorker({ request }: ServerUnaryCall<{ workerId: string }, unknown>, answer: Answer) {
+      stop(request.workerId);
       answer(null, { error: "" });
     },
   });

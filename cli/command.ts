@@ -1,7 +1,6 @@
 // The command: turns words into a request, gives that to a runner, and prints what comes back.
-import fs from "node:fs";
 import { createInterface } from "node:readline/promises";
-import { inspect, parseEnv } from "node:util";
+import { inspect } from "node:util";
 import { catalog } from "../pipelines/catalog";
 import { type Pipeline } from "../pipelines/definition";
 import { quietSdkLogs } from "../beam";
@@ -16,7 +15,9 @@ import { hasState } from "../runners/direct/job-state";
 import { jobSettings, lookForLetters, replay } from "../runners/direct/replay";
 import { runBatch } from "../runners/direct/run-batch";
 import { direct, type Engine } from "../runners/engine";
+import { readDotEnv } from "../runners/dot-env";
 import { flink } from "../runners/flink/flink";
+import { ownPipelines } from "../runners/own-pipelines";
 import { runContinuous, type JobRequest } from "../runners/direct/run-continuous";
 import { Log } from "../runners/observe/log";
 import { ReplayOptions, RunOptions, StatusOptions } from "../runners/run-options";
@@ -24,7 +25,6 @@ import { messageOf, RunError, UsageError } from "../schema/errors";
 import { describe, describeJson } from "./describe";
 import { commandName, generalHelp, switchesOf, table, usages, verbHelp, verbs, type Verb } from "./help";
 import { init } from "./init";
-import { ownPipelines } from "./own-pipelines";
 import { parametersOf, readParameters, type Parameter, type Said } from "./parameters";
 import {
   deliveredText,
@@ -259,8 +259,16 @@ async function run(asked: Pipeline, said: Said): Promise<number> {
 
 function engineOf(pipeline: Pipeline, options: RunOptions, tell: (sentence: string) => void): Engine {
   if (options.runner !== "flink") return direct;
-  const { job = pipeline.name, parallelism, "flink-master": master, "worker-host": workerHost } = options;
-  return flink({ job, parallelism, master, workerHost, orHere: options["fallback-runner"] === "direct", tell });
+  const { job = pipeline.name, parallelism, "flink-master": master, workers, "worker-host": workerHost } = options;
+  return flink({
+    job,
+    parallelism,
+    master,
+    workers,
+    workerHost,
+    orHere: options["fallback-runner"] === "direct",
+    tell,
+  });
 }
 
 /** Looks at all that a run with the same words would need, and changes nothing. */
@@ -384,8 +392,10 @@ function checkTogether(options: RunOptions): void {
     (name) => options[name] !== undefined,
   );
   if (runner !== "flink" && flinks !== undefined) throw new UsageError(`--${flinks} goes with --runner=flink only`);
-  if (options["worker-host"] !== undefined && options["flink-master"] === undefined)
-    throw new UsageError("--worker-host goes with --flink-master only");
+  const ofCluster = { "worker-host": options["worker-host"] !== undefined, workers: options.workers !== "here" };
+  const lonely = Object.entries(ofCluster).find(([, isSaid]) => isSaid)?.[0];
+  if (options["flink-master"] === undefined && lonely !== undefined)
+    throw new UsageError(`--${lonely} goes with --flink-master only`);
   if (options.until !== undefined && streaming)
     throw new UsageError("--until says where a run ends, but one with --streaming goes on: leave one of the two out");
 }
@@ -449,20 +459,4 @@ function stopOnSignals(stop: AbortController): () => void {
     return () => process.off(signal, listener);
   });
   return () => listeners.forEach((stopListening) => stopListening());
-}
-
-/** The file's settings become the environment's, where connectors look for secrets; what is set already wins. */
-function readDotEnv(): void {
-  if (!fs.existsSync(".env")) return;
-  let text: string;
-  try {
-    text = fs.readFileSync(".env", "utf8");
-  } catch (error) {
-    throw new UsageError(`.env cannot be read: ${messageOf(error)}`);
-  }
-  // The options of a web address stand behind a “#”: they would be gone without a word.
-  const cut = /^\s*(?:export\s+)?(\w+)\s*=\s*[^\s"'`#]*:\/\/[^\s#]*#/m.exec(text);
-  if (cut !== null)
-    throw new UsageError(`.env: behind the “#” in ${cut[1]} all is a comment: put quotes around the whole value`);
-  for (const [name, value] of Object.entries(parseEnv(text))) process.env[name] ??= value;
 }

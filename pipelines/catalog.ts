@@ -1,4 +1,4 @@
-// Every pipeline that comes with beamline. A user's own are found by the command; see cli/own-pipelines.ts.
+// Every pipeline that comes with beamline. A user's own are found by the command; see runners/own-pipelines.ts.
 import { type Pipeline } from "./definition";
 import { tickerClean } from "./ticker/ticker-clean";
 import { tickerDaily } from "./ticker/ticker-daily";

@@ -15,6 +15,13 @@ export const RunOptions = z.object({
       "with --runner=flink: host:port of a cluster's REST interface, where the job is to run; else a small cluster is started for it",
     )
     .meta({ value: "host:port" }),
+  workers: z
+    .string()
+    .default("here")
+    .describe(
+      "with --flink-master: where the pipeline's code runs: here is this process; process, processes that each TaskManager starts, with the project at the same path; host:port, pools beside them (npm run worker). Rows are written from here",
+    )
+    .meta({ value: "here|process|host:port" }),
   "worker-host": z
     .string()
     .min(1)

@@ -1,16 +1,18 @@
 // Bounded runs on a cluster that is there, a JobManager and two TaskManagers: the rows of the direct runner, and whatever
 // of the cluster is lost in the midst ends the run by a sentence and leaves nothing behind, neither here nor there.
+import { execFileSync, spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, realpathSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { watchCounts } from "../beam";
 import { freePort } from "../infra/services/ports";
 import { killService, startServices, stopServices, type RunningService } from "../infra/services/services";
-import { scene } from "./command-scene";
+import { fromSource } from "../infra/systems/systems";
+import { importOfBeamline, importOfZod, scene } from "./command-scene";
 import { until } from "./job-scene";
 import { Ledger } from "./ledger";
 
-const { beamline, write, files, query } = scene();
+const { at, beamline, write, files, query } = scene();
 const directory = mkdtempSync(path.join(realpathSync(os.tmpdir()), "beamline-test-"));
 const options = { directory };
 let flink: RunningService;
@@ -117,6 +119,143 @@ test("a cluster that is killed in mid-run ends the run, whoever could have waite
   expect(files().filter((name) => name.startsWith("out.db"))).toEqual([]);
   ({ flink } = await startServices(["flink"], { ...options, ports: { flink: flink.port } }));
 }, 90_000);
+
+describe("workers elsewhere", () => {
+  const trades = ["trades-aggregate", "--from", "file:in/*.ndjson", "--to", "sqlite:out.db"];
+  const columns = "symbol, window_start, trade_count, volume";
+  const rows = () => query(`SELECT ${columns} FROM trades_1min_agg ORDER BY symbol, window_start`, "out.db");
+
+  /** The processes that run a pipeline's code for the cluster. */
+  const workers = (): number[] =>
+    execFileSync("ps", ["-eo", "pid=,stat=,args="], { encoding: "utf8" })
+      .split("\n")
+      .map((line) => /^\s*(\d+)\s+(\S+)\s+(.*)$/.exec(line)?.slice(1) ?? [])
+      .filter(([, state = "Z", args = ""]) => !state.startsWith("Z") && args.includes("worker/work.ts"))
+      .map(([pid]) => Number(pid));
+
+  /** Does it to each of them as soon as there is one. */
+  async function whenWorking(action: (pid: number) => void): Promise<void> {
+    const found = await until(workers, ({ length }) => length > 0);
+    found.forEach(action);
+  }
+
+  /** A pool in a directory, as `npm run worker` starts it there. */
+  async function startPool(cwd: string): Promise<{ readonly address: string; readonly stop: () => Promise<void> }> {
+    const address = `127.0.0.1:${await freePort()}`;
+    const { program, args } = fromSource("runners/worker/main.ts");
+    const port = address.split(":")[1] ?? "";
+    const pool = spawn(program, [...args, "--port", port], { cwd, stdio: ["ignore", "pipe", "inherit"] });
+    const ended = new Promise((resolve) => pool.once("exit", resolve));
+    await new Promise((resolve) => pool.stdout.once("data", resolve));
+    return {
+      address,
+      stop: async () => {
+        pool.kill("SIGTERM");
+        await ended;
+      },
+    };
+  }
+
+  afterEach(async () => {
+    // They end with what they work for.
+    await until(workers, ({ length }) => length === 0);
+    expect(await until(overview, isFree)).toBeTruthy();
+  });
+
+  test("processes of the TaskManagers give every trade once, and what they count comes back", async () => {
+    const ledger = writeTrades(41, 12);
+    const { code, stdout } = await beamline(
+      "run",
+      ...trades,
+      "--json",
+      ...there("--workers=process", "--parallelism=4"),
+    );
+    expect(code).toBe(0);
+    const { runner, read, duplicate, dead } = JSON.parse(stdout) as Record<string, number>;
+    expect({ runner, dead, once: Number(read) - Number(duplicate) }).toEqual({
+      runner: "flink",
+      dead: 0,
+      once: 12_000,
+    });
+    expect(rows()).toEqual(ledger.expected());
+  });
+
+  test("a pool gives the same, an error in a step is told in its own words, and it works on", async () => {
+    const pool = await startPool(process.cwd());
+    write("bad.ndjson", "garbage\n".repeat(300));
+    const words = there(`--workers=${pool.address}`, "--parallelism=2");
+    const bad = await beamline("run", "trades-aggregate", "--from", "file:bad.ndjson", ...words);
+    expect(bad.code).toBe(1);
+    expect(bad.stderr).toMatch(/^Failed: Stopped at “clean: decode, toTrade”: 100 of 100 records /m);
+    const ledger = writeTrades(42, 6);
+    expect(await beamline("run", ...trades, ...words)).toMatchObject({ code: 0 });
+    expect(rows()).toEqual(ledger.expected());
+    await pool.stop();
+  });
+
+  const ownPipeline = `
+    import { clean, deadLetters, decode, definePipeline, input, ok, register, table } from ${importOfBeamline};
+    import { z } from ${importOfZod};
+    const Price = z.object({ id: z.string(), price: z.number() });
+    export function double({ id, price }) { return ok({ id, price: 2 * price }); }
+    export const prices = definePipeline({
+      name: "prices", summary: "doubled",
+      inputs: { prices: input(Price, { sample: "none" }) },
+      outputs: { prices: table(Price, { name: "prices", key: ["id"] }), dead_letters: deadLetters },
+      params: z.object({}),
+      build({ prices }, out) {
+        const { good, bad } = prices.apply(clean(decode(Price), double));
+        good.apply(out.prices);
+        bad.apply(out.dead_letters);
+      },
+    });
+    register("shop/prices", { Price, double });`;
+
+  function writeShop(): string[] {
+    write("package.json", JSON.stringify({ name: "shop", beamline: { pipelines: "prices.ts" } }));
+    write("prices.ts", ownPipeline);
+    write("in.ndjson", '{"id":"a","price":1}\n{"id":"b","price":2.5}\n');
+    return ["prices", "--from", "file:in.ndjson", "--to", "sqlite:out.db"];
+  }
+
+  test("a pipeline of a package of one's own runs unchanged in them", async () => {
+    const words = writeShop();
+    expect(await beamline("run", ...words, ...there("--workers=process"))).toMatchObject({ code: 0 });
+    expect(query("SELECT id, price FROM prices ORDER BY id", "out.db")).toEqual([
+      { id: "a", price: 2 },
+      { id: "b", price: 5 },
+    ]);
+  });
+
+  test("workers without the project say so, and so does a place where there are none", async () => {
+    const words = writeShop();
+    write("elsewhere/package.json", "{}");
+    const pool = await startPool(at("elsewhere"));
+    const without = await beamline("run", ...words, ...there(`--workers=${pool.address}`));
+    expect(without.code).toBe(2);
+    expect(without.stderr).toMatch(
+      /The job needs shop\/prices, and the worker in .*elsewhere does not have it: put the same/,
+    );
+    await pool.stop();
+    const none = await beamline("run", ...words, ...there(`--workers=${pool.address}`));
+    expect(none.code).toBe(1);
+    expect(none.stderr).toMatch(/^Failed: No workers are started at .*: npm run worker -- --port \d+ beside each/m);
+  });
+
+  test.each(["SIGKILL", "SIGSTOP"] as const)(
+    "a worker that gets %s ends the run, and nothing of it is kept",
+    async (signal) => {
+      writeTrades(43, 60);
+      const running = beamline("run", ...trades, ...there("--workers=process", "--parallelism=2"));
+      await whenWorking((pid) => process.kill(pid, signal));
+      const { code, stderr } = await running;
+      expect(code).toBe(1);
+      expect(stderr).toMatch(/^Failed: The job failed on the runner: /m);
+      expect(files().filter((name) => name.startsWith("out.db"))).toEqual([]);
+    },
+    120_000,
+  );
+});
 
 test.each([
   [["--parallelism=5"], 1, /The job needs 5 slots, and the cluster at .* has 4 slots, 4 of them free: start more/],

@@ -108,6 +108,12 @@ test("a job server that is killed in mid-run ends the run by a sentence, and not
 test.each([
   [["--streaming"], /--runner=flink runs what has an end: leave --streaming out, or use --runner=direct/],
   [["--parallelism=0"], /--parallelism/],
+  [["--workers=process"], /--workers goes with --flink-master only/],
+  [["--worker-host=10.0.0.1"], /--worker-host goes with --flink-master only/],
+  [
+    ["--flink-master=127.0.0.1:4", "--workers=pool"],
+    /--workers is "pool": it is here, process, or host:port of a pool/,
+  ],
 ])("wrong words are told before anything is started: %j", async (words, sentence) => {
   const { code, stderr } = await beamline("run", "trades-aggregate", "--runner=flink", ...words);
   expect(code).toBe(2);

@@ -5,11 +5,18 @@ import { globSync } from "tinyglobby";
 
 const root = path.resolve(__dirname, "../..");
 for (const file of globSync(
-  ["pipelines/*/sample/*.ndjson", "cli/template/**/*", "infra/services/flink/pom.xml", "runners/flink/*.java"],
+  [
+    "pipelines/*/sample/*.ndjson",
+    "cli/template/**/*",
+    "infra/services/flink/pom.xml",
+    "runners/flink/*.java",
+    "runners/worker/*.sh",
+  ],
   { cwd: root },
 )) {
   const target = path.join(root, "dist", file);
   fs.mkdirSync(path.dirname(target), { recursive: true });
   fs.copyFileSync(path.join(root, file), target);
 }
-fs.chmodSync(path.join(root, "dist/cli/main.js"), 0o755);
+for (const program of ["cli/main.js", "runners/worker/worker.sh"])
+  fs.chmodSync(path.join(root, "dist", program), 0o755);

@@ -3,9 +3,11 @@
 // commit.
 import { randomBytes } from "node:crypto";
 import { isIP } from "node:net";
-import { submit, type Graph, type PortableJob } from "../../beam";
+import path from "node:path";
+import { NEEDED_OPTION, neededCode, submit, type CodePlace, type Graph, type PortableJob } from "../../beam";
 import { messageOf, RunError, UsageError } from "../../schema/errors";
 import { direct, type Engine, type Ran } from "../engine";
+import { ownVersion } from "../own-version";
 import { Cluster } from "./cluster";
 import { startJobServer, type JobServer } from "./job-server";
 
@@ -16,6 +18,8 @@ export interface FlinkWishes {
   readonly parallelism: number | undefined;
   /** host:port of a cluster that is there; else a small one is started for the run. */
   readonly master: string | undefined;
+  /** Where the pipeline's code runs: here, process, or host:port of a pool. */
+  readonly workers: string;
   /** Where TaskManagers find this process. */
   readonly workerHost: string | undefined;
   /** Whether the run goes on in this process when Flink cannot take the job. */
@@ -47,10 +51,12 @@ interface Begun {
   readonly job: PortableJob;
   readonly name: string;
   readonly tell: FlinkWishes["tell"];
+  readonly workers: string;
 }
 
 async function begin(graph: Graph, wishes: FlinkWishes, signal: AbortSignal | undefined): Promise<Begun> {
   const { master, parallelism, tell } = wishes;
+  const code = codePlaceOf(wishes.workers);
   const cluster = master === undefined ? null : await Cluster.at(master);
   if (cluster !== null) {
     await checkReach(cluster, wishes.workerHost);
@@ -60,17 +66,21 @@ async function begin(graph: Graph, wishes: FlinkWishes, signal: AbortSignal | un
   try {
     // Among all that run on a cluster it has to be found again.
     const name = `${wishes.job}-${randomBytes(4).toString("hex")}`;
-    const options = { parallelism, finishBundleBeforeCheckpointing: true };
-    const workers = `${wishes.workerHost ?? HERE}:0`;
-    const job = await submit(graph, { endpoint: server.endpoint, jobName: name, options, workers });
-    return { cluster, server, job, name, tell };
+    const needs = { [NEEDED_OPTION]: neededCode(ownVersion()) };
+    const options = { parallelism, finishBundleBeforeCheckpointing: true, ...needs };
+    const here = `${wishes.workerHost ?? HERE}:0`;
+    const job = await submit(graph, { endpoint: server.endpoint, jobName: name, options, here, code });
+    return { cluster, server, job, name, tell, workers: wishes.workers };
   } catch (error) {
     await server.stop();
     throw error;
   }
 }
 
-async function finish({ cluster, server, job, name, tell }: Begun, signal: AbortSignal | undefined): Promise<Ran> {
+async function finish(
+  { cluster, server, job, name, tell, workers }: Begun,
+  signal: AbortSignal | undefined,
+): Promise<Ran> {
   const cancel = () => void job.cancel().catch(() => undefined);
   signal?.addEventListener("abort", cancel, { once: true });
   const watching = new AbortController();
@@ -81,6 +91,11 @@ async function finish({ cluster, server, job, name, tell }: Begun, signal: Abort
     return { counters, on: "flink" };
   } catch (error) {
     await cluster?.end(name).catch(() => undefined);
+    if (isPool(workers) && /Connection refused|UnknownHost|unresolved/i.test(messageOf(error)))
+      throw new RunError(
+        `No workers are started at ${workers}, as the cluster's TaskManagers see it: npm run worker -- --port ` +
+          `${workers.split(":")[1]} beside each of them does that (${messageOf(error)})`,
+      );
     // The connection is gone: mostly because the other end is.
     if ((error as Error).name !== "RpcError" || !(await server.isGone())) throw error;
     throw new RunError(`Flink's job server ended in the midst of the run:\n${await server.log()}`);
@@ -103,6 +118,19 @@ async function broken(
   const failure = (await cluster?.watch(name, onFound, signal)) ?? null;
   if (failure !== null) throw failure;
   return new Promise(() => undefined);
+}
+
+const isPool = (workers: string): boolean => workers.includes(":");
+
+function codePlaceOf(workers: string): CodePlace {
+  if (workers === "here") return { kind: "here" };
+  if (workers === "process") {
+    const env = { BEAMLINE_DIRECTORY: process.cwd(), BEAMLINE_NODE: process.execPath };
+    return { kind: "process", command: path.resolve(__dirname, "../worker/worker.sh"), env };
+  }
+  const port = Number(/^[\w.-]+:(\d{1,5})$/.exec(workers)?.[1]);
+  if (port > 0 && port <= 65_535) return { kind: "pool", address: workers };
+  throw new UsageError(`--workers is ${JSON.stringify(workers)}: it is here, process, or host:port of a pool`);
 }
 
 /** TaskManagers elsewhere need an address of this machine. */

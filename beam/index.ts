@@ -20,7 +20,7 @@ export {
 } from "./run-context";
 export { register, registeredName } from "./travel";
 export { assign, alignDown, fixed, sessions, sliding, windowingStrategy, type Windowing } from "./windows";
-export { openWorkerPool, type WantedWorker, type WorkerPool } from "./worker-pool";
 export { writeBatches, writeDefaults, type BatchWriter, type FailedWrite, type WriteOptions } from "./write";
 export { NEEDED_OPTION, neededCode, workFor } from "./wanted-worker";
 export { windowInto } from "./window-into";
+export { openWorkerPool, type WantedWorker } from "./worker-pool";

@@ -6,6 +6,7 @@ import { errorText } from "./bundle-errors";
 import { startWorker } from "./fixes/worker-entrypoint";
 import { fnApi, fnClients, provisionApi, Struct, type sdk } from "./sdk";
 import { registeredModules } from "./travel";
+import { type WantedWorker } from "./worker-pool";
 
 /** What a worker must have to run a job's code. */
 export interface NeededCode {
@@ -34,7 +35,7 @@ interface Provided {
  * submitted with, the job fails with a sentence that says so.
  */
 export async function workFor(
-  { id, provisionEndpoint }: { readonly id: string; readonly provisionEndpoint: string },
+  { id, provisionEndpoint }: Omit<WantedWorker, "controlEndpoint">,
   { version, load }: { readonly version: string; readonly load: () => Promise<void> },
 ): Promise<void> {
   const { controlEndpoint, needed, options } = await provided(id, provisionEndpoint);

@@ -3,6 +3,7 @@
 import { spawn } from "node:child_process";
 import fs from "node:fs";
 import path from "node:path";
+import { ownPackageText } from "../runners/own-package";
 import { codeOf, messageOf, RunError, UsageError } from "../schema/errors";
 import { print } from "./screen";
 
@@ -136,10 +137,7 @@ function missing(there: Record<string, string>, wanted: Record<string, string>):
 
 /** The versions that this package itself is tested with. */
 function ownPackage(): { version: string; zod: string; tools: Record<string, string> } {
-  const file = [path.join(__dirname, "../package.json"), path.join(__dirname, "../../package.json")].find((candidate) =>
-    fs.existsSync(candidate),
-  );
-  const own = JSON.parse(fs.readFileSync(file ?? "", "utf8")) as Required<PackageJson>;
+  const own = JSON.parse(ownPackageText()) as Required<PackageJson>;
   const tools = ["@types/jest", "@types/node", "jest", "typescript"].map((tool) => [
     tool,
     own.devDependencies[tool] ?? "*",

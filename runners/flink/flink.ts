@@ -7,7 +7,7 @@ import path from "node:path";
 import { NEEDED_OPTION, neededCode, submit, type CodePlace, type Graph, type PortableJob } from "../../beam";
 import { messageOf, RunError, UsageError } from "../../schema/errors";
 import { direct, type Engine, type Ran } from "../engine";
-import { ownVersion } from "../own-version";
+import { ownVersion } from "../own-package";
 import { Cluster } from "./cluster";
 import { startJobServer, type JobServer } from "./job-server";
 

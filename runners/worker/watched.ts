@@ -2,16 +2,12 @@
 // it for as long as its connection stands, and a part of it that woke up later would write what another has written since.
 import { fork } from "node:child_process";
 import path from "node:path";
+import { type WantedWorker } from "../../beam";
 
 /** How often it says that it is alive. */
 export const ALIVE_MS = 1_000;
 /** Loading a project on a busy machine keeps it silent for a while. */
 const SILENT_MS = 30_000;
-
-export interface Wanted {
-  readonly id: string;
-  readonly provisionEndpoint: string;
-}
 
 export interface Watched {
   /** Its exit code; null when it was killed. */
@@ -19,7 +15,10 @@ export interface Watched {
   kill(): void;
 }
 
-export function startWatched({ id, provisionEndpoint }: Wanted, silentMs = SILENT_MS): Watched {
+export function startWatched(
+  { id, provisionEndpoint }: Omit<WantedWorker, "controlEndpoint">,
+  silentMs = SILENT_MS,
+): Watched {
   // The same kind of file as this one: TypeScript where the project runs from its source.
   const program = path.join(__dirname, `work${path.extname(__filename)}`);
   const child = fork(program, [id, provisionEndpoint], { stdio: ["ignore", "inherit", "inherit", "ipc"] });

@@ -6,7 +6,7 @@ import { quietSdkLogs, workFor } from "../../beam";
 import { messageOf } from "../../schema/errors";
 import { readDotEnv } from "../dot-env";
 import { ownPipelines } from "../own-pipelines";
-import { ownVersion } from "../own-version";
+import { ownVersion } from "../own-package";
 import { ALIVE_MS } from "./watched";
 
 const [id = "", provisionEndpoint = ""] = process.argv.slice(2);

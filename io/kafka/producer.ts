@@ -1,8 +1,9 @@
 // A producer that repeats what was lost without writing it twice: idempotent, every replica acknowledges.
 // Shared within the process: each new one is remembered by the brokers for a day.
-import { Kafka, logLevel, Partitioners, type Admin, type Producer } from "kafkajs";
+import { Kafka, logLevel, type Admin, type Producer } from "kafkajs";
 import { createHash } from "node:crypto";
-import { CLIENT_ID, RETRY, socketsFor, TIME_LIMITS } from "./internals";
+import { CLIENT_ID, RETRY, socketsFor, TIME_LIMITS, writeFast } from "./internals";
+import { partitioner } from "./partitioner";
 import { within } from "./patience";
 import { accessOf, type Access } from "./settings";
 
@@ -48,8 +49,9 @@ export async function useProducer(brokers: readonly string[]): Promise<SharedPro
     .digest("hex");
   let shared = producers.get(key);
   if (shared === undefined) {
+    writeFast();
     const producer = kafkaOf(brokers, access, SEND_RETRY).producer({
-      createPartitioner: Partitioners.DefaultPartitioner,
+      createPartitioner: partitioner,
       allowAutoTopicCreation: false,
       idempotent: true,
       maxInFlightRequests: 1,

@@ -113,7 +113,14 @@ export const plain: Record<SinkName, PlainWriter> = {
   async opensearch(url, rows) {
     const { Client: SearchClient } = await import("@opensearch-project/opensearch");
     const client = new SearchClient({ node: url });
-    await client.indices.create({ index: "candles" });
+    const decimalField = { type: "keyword", ignore_above: 8_191, fields: { number: { type: "double" } } } as const;
+    const properties = {
+      symbol: { type: "keyword" } as const,
+      window_start: { type: "date" } as const,
+      trade_count: { type: "long" } as const,
+      ...Object.fromEntries(DECIMALS.map((name) => [name, decimalField])),
+    };
+    await client.indices.create({ index: "candles", body: { mappings: { dynamic: "strict", properties } } });
     const pending = new Set<Promise<unknown>>();
     for (const some of rows) {
       const body = some.flatMap((row) => [

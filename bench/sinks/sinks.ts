@@ -110,9 +110,11 @@ export const sinks: Record<SinkName, BenchedSink> = {
     rows: 100_000,
     async addresses({ services }) {
       const url = `http://127.0.0.1:${services.opensearch?.port}`;
-      // Both write to an index of the same name, one after the other.
+      // Both write to an index of the same name, one after the other. What a cluster has for life may stay, but not the batch.
       await fetch(`${url}/candles`, { method: "DELETE" });
-      await fetch(`${url}/beamline-batches`, { method: "DELETE" });
+      await fetch(`${url}/beamline-batches/_delete_by_query?refresh=true&ignore_unavailable=true`, {
+        ...{ method: "POST", headers: { "content-type": "application/json" }, body: '{"query":{"match_all":{}}}' },
+      });
       return { beamline: `opensearch://127.0.0.1:${services.opensearch?.port}`, plain: url };
     },
   },

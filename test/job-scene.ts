@@ -9,6 +9,9 @@ import { openDatabase } from "../io/sqlite/database";
 import { asProcess, type Outcome } from "./command-scene";
 import { type Expected } from "./ledger";
 
+/** Below the time that a test has, so that what was waited for is told. */
+const HANGS_MS = 240_000;
+
 /** The command as a process. */
 export class JobProcess {
   readonly ended: Promise<Outcome & { readonly signal: string | null }>;
@@ -46,13 +49,17 @@ export class JobProcess {
     return this.ended;
   }
 
-  /** Waits for what it does in its own time; that it ends before is told with what it said. */
+  /** Waits for what it does in its own time; that it ends before, or does nothing more, is told with what it said. */
   async until<T>(look: () => T | Promise<T>, isDone: (found: T) => boolean): Promise<T> {
+    const deadline = performance.now() + HANGS_MS;
     for (;;) {
       const wasOver = this.isOver;
       const found = await look();
       if (isDone(found)) return found;
-      if (wasOver) throw new Error(`The job has ended: ${this.printed.stderr}${this.printed.stdout}`);
+      const said = () => `${this.printed.stderr}${this.printed.stdout}`;
+      if (wasOver) throw new Error(`The job has ended: ${said()}`);
+      if (performance.now() > deadline)
+        throw new Error(`The job does not go on: it stands at ${JSON.stringify(found)}, and has said: ${said()}`);
       await sleep(100);
     }
   }

@@ -1,4 +1,5 @@
 // What a worker does before it works: it asks what it is for, and when it has other code it makes the job fail by saying so.
+import { setTimeout } from "node:timers/promises";
 import { Server, ServerCredentials, type sendUnaryData, type ServerUnaryCall } from "@grpc/grpc-js";
 import { ProvisionInfo } from "apache-beam/proto/beam_provision_api";
 import { provisionServiceDefinition } from "apache-beam/proto/beam_provision_api.grpc-server";
@@ -14,6 +15,8 @@ let provision: Server;
 let asked: string[];
 let told: Record<string, string>;
 let provisionEndpoint: string;
+/** As a frozen process: it takes what it is asked, and does not answer. */
+let isFrozen: boolean;
 
 register("beamline/test/a-module", { something: () => 1 });
 
@@ -23,6 +26,7 @@ async function startProvision(): Promise<string> {
   provision.addService(provisionServiceDefinition, {
     getProvisionInfo({ metadata }: ServerUnaryCall<unknown, unknown>, answer: sendUnaryData<unknown>) {
       asked.push(String(metadata.get("worker_id")[0]));
+      if (isFrozen) return;
       const pipelineOptions = Struct.fromJson(told);
       answer(null, { info: ProvisionInfo.create({ pipelineOptions, controlEndpoint: { url: runner.address } }) });
     },
@@ -39,6 +43,7 @@ beforeAll(() => quietSdkLogs());
 beforeEach(async () => {
   runner = await FakeRunner.start();
   asked = [];
+  isFrozen = false;
   told = { [NEEDED_URN]: neededCode("1.2.3") };
   provisionEndpoint = await startProvision();
 });
@@ -76,6 +81,18 @@ test.each([
   expect(written?.message).toMatch(sentence);
   await runner.hangUp();
   await expect(working).rejects.toThrow(sentence);
+});
+
+test("a runner that is frozen keeps its connections: the worker ends all the same, and not before", async () => {
+  runner.describe();
+  const working = workFor({ id: "7", provisionEndpoint }, { version: "1.2.3", load: async () => {}, silentMs: 600 });
+  working.catch(() => undefined);
+  while (asked.length < 8) await setTimeout(20);
+  const answer = runner.process("1");
+  await runner.send("1", encodeValues("a"), true);
+  expect((await answer).error).toBe("");
+  isFrozen = true;
+  await expect(working).rejects.toThrow(/^The runner at .* has been silent for 0\.6 s, so the worker 7 ends$/);
 });
 
 test("a project that cannot be loaded is told in the same way", async () => {

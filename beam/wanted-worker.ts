@@ -1,5 +1,6 @@
-// A worker that a runner wants, from a command line or a pool: what the job's submitter has said of it, and how it begins,
-// or says why it cannot.
+// A worker that a runner wants, from a command line or a pool: what the job's submitter has said of it, how it begins, or
+// says why it cannot, and how it ends when its runner does not answer any more.
+import { setTimeout as sleep } from "node:timers/promises";
 import { credentials, Metadata } from "@grpc/grpc-js";
 import { messageOf, RunError, UsageError } from "../schema/errors";
 import { errorText } from "./bundle-errors";
@@ -30,13 +31,16 @@ interface Provided {
   readonly options: object;
 }
 
+/** A Java process that collects its garbage may be silent for seconds. */
+const SILENT_MS = 30_000;
+
 /**
- * Works for a runner until it hangs up. `load` brings the pipelines' modules; where they are not those that the job was
+ * Works for a runner until it hangs up, or has not answered for a while: a frozen one keeps its connections. `load` brings the pipelines' modules; where they are not those that the job was
  * submitted with, the job fails with a sentence that says so.
  */
 export async function workFor(
   { id, provisionEndpoint }: Omit<WantedWorker, "controlEndpoint">,
-  { version, load }: { readonly version: string; readonly load: () => Promise<void> },
+  { version, load, silentMs = SILENT_MS }: { version: string; load: () => Promise<void>; silentMs?: number },
 ): Promise<void> {
   const { controlEndpoint, needed, options } = await provided(id, provisionEndpoint);
   try {
@@ -46,16 +50,31 @@ export async function workFor(
     await refuse(id, controlEndpoint, error);
     throw error;
   }
-  await startWorker({ id, controlEndpoint, modules: [], options });
+  const ended = new AbortController();
+  const working = startWorker({ id, controlEndpoint, modules: [], options }).finally(() => ended.abort());
+  await Promise.race([working, untilSilent(id, provisionEndpoint, silentMs, ended.signal)]);
 }
 
-async function provided(id: string, endpoint: string): Promise<Provided> {
+/** Rejects when the runner has been silent for so long. */
+async function untilSilent(id: string, endpoint: string, silentMs: number, signal: AbortSignal): Promise<void> {
+  let heardAt = performance.now();
+  while (await sleep(silentMs / 6, true, { signal }).catch(() => false)) {
+    const heard = await provided(id, endpoint, silentMs / 3).catch(() => null);
+    if (heard !== null) heardAt = performance.now();
+    else if (performance.now() - heardAt >= silentMs)
+      throw new RunError(
+        `The runner at ${endpoint} has been silent for ${silentMs / 1000} s, so the worker ${id} ends`,
+      );
+  }
+}
+
+async function provided(id: string, endpoint: string, limitMs = Infinity): Promise<Provided> {
   const client = new provisionApi.ProvisionServiceClient(endpoint, credentials.createInsecure());
   const metadata = new Metadata();
   metadata.add("worker_id", id);
   try {
     const { info } = await new Promise<sdk.GetProvisionInfoResponse>((resolve, reject) => {
-      client.getProvisionInfo({}, metadata, (error, answer) =>
+      client.getProvisionInfo({}, metadata, { deadline: Date.now() + limitMs }, (error, answer) =>
         answer === undefined ? reject(error ?? new Error("no answer")) : resolve(answer),
       );
     });

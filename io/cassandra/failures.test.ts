@@ -114,6 +114,7 @@ describe("what a server says", () => {
     ],
     [said(0x1100, "Server timeout during write query"), UnavailableError, /cannot serve this now/],
     [said(0x1001, "Request breached limit"), UnavailableError, /cannot serve this now/],
+    [said(0x2500, "Prepared query with ID 1f is not found"), UnavailableError, /does not know a statement any more/],
     [said(0x2300, "Unrecognized strategy option {nodc}"), UsageError, /check replication= and its data centres/],
     [said(0x2200, "table t does not exist"), RunError, /failed: table t does not exist/],
     [new Error("something else"), RunError, /failed: something else/],

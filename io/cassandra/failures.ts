@@ -109,7 +109,8 @@ function explainServer(code: number, said: string, shown: string): Error {
   if (code === CODE.unavailable)
     return new UnavailableError(`${shown} has too few servers up (${said}): start them, or lower consistency=`);
   if (code === CODE.unprepared)
-    return new RunError(`${shown} does not know a statement any more: was its table dropped? Run again`);
+    // The driver prepares it again when it is next asked for; a table that is gone is told then.
+    return new UnavailableError(`${shown} does not know a statement any more: try again`);
   if (MAY_PASS.includes(code)) return new UnavailableError(`${shown} cannot serve this now (${said}): try again`);
   return new RunError(`${shown} failed: ${said}`);
 }

@@ -255,6 +255,20 @@ describe("workers elsewhere", () => {
     },
     120_000,
   );
+
+  test("workers of TaskManagers that are frozen end by themselves", async () => {
+    writeTrades(44, 60);
+    const managers = ["taskmanager-1", "taskmanager-2"].map(pidOf);
+    const running = beamline("run", ...trades, ...there("--workers=process", "--parallelism=2"));
+    await whenWorking(() => managers.forEach((pid) => process.kill(pid, "SIGSTOP")));
+    try {
+      expect(await running).toMatchObject({ code: 1 });
+      await until(workers, ({ length }) => length === 0);
+    } finally {
+      for (const pid of managers) process.kill(pid, "SIGKILL");
+    }
+    expect(files().filter((name) => name.startsWith("out.db"))).toEqual([]);
+  }, 120_000);
 });
 
 test.each([

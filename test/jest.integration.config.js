@@ -1,5 +1,4 @@
-// Tests against real servers, each file with its own. One at a time: in twos they take three fifths of the time, but some of
-// them wait for what a machine that is that busy does too late.
+// Tests against real servers, each file with its own. Two at a time: most of them wait more than they compute.
 const base = require("../jest.config.js");
 
 /** @type {import("jest").Config} */
@@ -8,5 +7,5 @@ module.exports = {
   roots: ["<rootDir>", "<rootDir>/../docs/guide"],
   testMatch: ["**/*.integration.ts"],
   testTimeout: 300_000,
-  maxWorkers: 1,
+  maxWorkers: 2,
 };

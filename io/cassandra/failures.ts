@@ -109,8 +109,8 @@ function explainServer(code: number, said: string, shown: string): Error {
   if (code === CODE.unavailable)
     return new UnavailableError(`${shown} has too few servers up (${said}): start them, or lower consistency=`);
   if (code === CODE.unprepared)
-    // The driver prepares it again when it is next asked for; a table that is gone is told then.
-    return new UnavailableError(`${shown} does not know a statement any more: try again`);
+    // The driver could not prepare it again: on a busy server that passes, without the table it does not.
+    return new UnavailableError(`${shown} does not know a statement any more: try again, or was its table dropped?`);
   if (MAY_PASS.includes(code)) return new UnavailableError(`${shown} cannot serve this now (${said}): try again`);
   return new RunError(`${shown} failed: ${said}`);
 }

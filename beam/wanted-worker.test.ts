@@ -95,6 +95,12 @@ test("a runner that is frozen keeps its connections: the worker ends all the sam
   await expect(working).rejects.toThrow(/^The runner at .* has been silent for 0\.6 s, so the worker 7 ends$/);
 });
 
+test("so does one that is frozen before it has said anything", async () => {
+  isFrozen = true;
+  const working = workFor({ id: "7", provisionEndpoint }, { version: "1.2.3", load: async () => {}, silentMs: 300 });
+  await expect(working).rejects.toThrow(/does not say what the worker 7 is for: .*DEADLINE_EXCEEDED/);
+});
+
 test("a project that cannot be loaded is told in the same way", async () => {
   const working = work(() => Promise.reject(new Error("steps.ts could not be loaded: no such module")));
   working.catch(() => undefined);

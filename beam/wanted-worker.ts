@@ -42,7 +42,7 @@ export async function workFor(
   { id, provisionEndpoint }: Omit<WantedWorker, "controlEndpoint">,
   { version, load, silentMs = SILENT_MS }: { version: string; load: () => Promise<void>; silentMs?: number },
 ): Promise<void> {
-  const { controlEndpoint, needed, options } = await provided(id, provisionEndpoint);
+  const { controlEndpoint, needed, options } = await provided(id, provisionEndpoint, silentMs);
   try {
     await load();
     checkCode(needed, version);
@@ -68,7 +68,7 @@ async function untilSilent(id: string, endpoint: string, silentMs: number, signa
   }
 }
 
-async function provided(id: string, endpoint: string, limitMs = Infinity): Promise<Provided> {
+async function provided(id: string, endpoint: string, limitMs: number): Promise<Provided> {
   const client = new provisionApi.ProvisionServiceClient(endpoint, credentials.createInsecure());
   const metadata = new Metadata();
   metadata.add("worker_id", id);

@@ -1,7 +1,7 @@
 // Bounded runs on a cluster that is there, a JobManager and two TaskManagers: the rows of the direct runner, and whatever
 // of the cluster is lost in the midst ends the run by a sentence and leaves nothing behind, neither here nor there.
 import { execFileSync, spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, realpathSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, readlinkSync, realpathSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { watchCounts } from "../beam";
@@ -125,13 +125,22 @@ describe("workers elsewhere", () => {
   const columns = "symbol, window_start, trade_count, volume";
   const rows = () => query(`SELECT ${columns} FROM trades_1min_agg ORDER BY symbol, window_start`, "out.db");
 
-  /** The processes that run a pipeline's code for the cluster. */
+  /** The processes that run a pipeline's code for this test: other tests may have some too, in directories of theirs. */
   const workers = (): number[] =>
     execFileSync("ps", ["-eo", "pid=,stat=,args="], { encoding: "utf8" })
       .split("\n")
       .map((line) => /^\s*(\d+)\s+(\S+)\s+(.*)$/.exec(line)?.slice(1) ?? [])
       .filter(([, state = "Z", args = ""]) => !state.startsWith("Z") && args.includes("worker/work.ts"))
-      .map(([pid]) => Number(pid));
+      .map(([pid]) => Number(pid))
+      .filter((pid) => directoryOf(pid).startsWith(at()));
+
+  const directoryOf = (pid: number): string => {
+    try {
+      return readlinkSync(`/proc/${pid}/cwd`);
+    } catch {
+      return "";
+    }
+  };
 
   /** Does it to each of them as soon as there is one. */
   async function whenWorking(action: (pid: number) => void): Promise<void> {

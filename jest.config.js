@@ -1,4 +1,5 @@
 // The preset is the one that users of the package get.
+const { env } = require("node:process");
 const preset = require("./jest/jest-preset.js");
 
 /** @type {import("jest").Config} */
@@ -7,5 +8,5 @@ module.exports = {
   testPathIgnorePatterns: [...preset.testPathIgnorePatterns, "/\\.ci/"],
   modulePathIgnorePatterns: ["<rootDir>/dist/"],
   // Where nothing else is to be done, no core stays idle.
-  ...(process.env.CI ? { maxWorkers: "100%" } : {}),
+  ...(env.CI ? { maxWorkers: "100%" } : {}),
 };

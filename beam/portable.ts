@@ -20,8 +20,9 @@ export interface Submission {
   readonly options: Readonly<Record<string, unknown>>;
   /** host:port where the runner finds this process; port 0 is any. */
   readonly here: string;
-  /** Where the pipeline's code runs, but for what it writes: that is always in this process. */
   readonly code: CodePlace;
+  /** Whether the job goes on without this process. Else what it writes is written here, wherever its other code runs. */
+  readonly isDetached: boolean;
 }
 
 /** In this process; in processes that the runner starts by a command; or in those of a pool. */
@@ -40,13 +41,13 @@ export interface PortableJob {
 
 export async function submit(
   graph: Graph,
-  { endpoint, jobName, options, here, code }: Submission,
+  { endpoint, jobName, options, here, code, isDetached }: Submission,
 ): Promise<PortableJob> {
   const pool = await openWorkerPool(here, startHere);
   try {
     const runner = new portable.PortableRunner({ jobEndpoint: endpoint });
     const environment = { environmentType: "EXTERNAL", environmentConfig: pool.address } as const;
-    const placed = code.kind === "here" ? graph.proto() : withCodeElsewhere(graph.proto(), code);
+    const placed = code.kind === "here" ? graph.proto() : withCodeElsewhere(graph.proto(), code, isDetached);
     const result = await runner.runPipelineWithProto(placed, { ...options, ...environment, jobName });
     const { jobId } = result as unknown as { jobId: string };
     const client = await runner.getClient();
@@ -68,14 +69,18 @@ export async function submit(
   }
 }
 
-/** All but the writing transforms, whose targets this process has opened, and commits. */
-function withCodeElsewhere(proto: sdk.PipelineProto, code: Exclude<CodePlace, { kind: "here" }>): sdk.PipelineProto {
+/** All, or all but the writing transforms, whose targets this process has opened, and commits. */
+function withCodeElsewhere(
+  proto: sdk.PipelineProto,
+  code: Exclude<CodePlace, { kind: "here" }>,
+  isAll: boolean,
+): sdk.PipelineProto {
   const copy = runnerApi.Pipeline.clone(proto);
   const { environments = {}, transforms = {} } = copy.components ?? {};
   environments[ELSEWHERE] =
     code.kind === "pool" ? externalEnvironment(code.address) : processEnvironment(code.command, code.env);
   for (const transform of Object.values(transforms)) {
-    if (transform.environmentId !== "" && !writes(transform)) transform.environmentId = ELSEWHERE;
+    if (transform.environmentId !== "" && (isAll || !writes(transform))) transform.environmentId = ELSEWHERE;
   }
   return copy;
 }

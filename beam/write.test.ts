@@ -62,9 +62,9 @@ export class Memory implements BatchWriter<number> {
     if (rows.some((row) => row > 1000)) throw new Error(`${rows.join()} cannot be written`);
     batches.push([...rows]);
   }
-  async close(): Promise<void> {
+  async close(isWhole: boolean): Promise<void> {
     await tick();
-    calls.push("close");
+    calls.push(isWhole ? "close" : "leave");
   }
 }
 
@@ -209,12 +209,12 @@ describe("open and close", () => {
     expect(calls).toEqual(["open", "write 1", "close", "open", "write 2000", "close"]);
   });
 
-  test("a failed run closes too, after what is under way", async () => {
+  test("a failed run closes too, after what is under way, and says that not all is there", async () => {
     await expect(write([1, 2000, 3, 4, 5], new Memory({ batchRows: 1, concurrency: 2, retries: 0 }))).rejects.toThrow(
       "2000 cannot be written",
     );
-    expect(calls.at(-1)).toBe("close");
-    expect(calls.filter((call) => call === "close")).toHaveLength(1);
+    expect(calls.at(-1)).toBe("leave");
+    expect(calls).not.toContain("close");
     expect(writing).toBe(0);
   });
 
@@ -224,7 +224,7 @@ describe("open and close", () => {
     rows.apply(writeBatches("good", new Memory({ batchRows: 1 })));
     rows.apply(writeBatches("bad", new FailsToOpen()));
     await expect(runDirect(graph)).rejects.toThrow("no such database");
-    expect(calls.filter((call) => call === "open")).toHaveLength(calls.filter((call) => call === "close").length);
+    expect(calls.filter((call) => call === "open")).toHaveLength(calls.filter((call) => call === "leave").length);
   });
 });
 
@@ -247,20 +247,20 @@ describe("a batch that fails", () => {
   test("is given up after the last attempt, with the last error", async () => {
     problems = transient(3);
     await expect(write([1], new Memory({ retries: 2 }))).rejects.toThrow("busy 3");
-    expect(calls).toEqual(["open", "write 1", "write 1", "write 1", "close"]);
+    expect(calls).toEqual(["open", "write 1", "write 1", "write 1", "leave"]);
   });
 
   test("is not tried again when that cannot help", async () => {
     problems = [new Transient("busy"), new Error("no such column")];
     await expect(write([1], new OnlyTransient({ retries: 9 }))).rejects.toThrow("no such column");
-    expect(calls).toEqual(["open", "write 1", "write 1", "close"]);
+    expect(calls).toEqual(["open", "write 1", "write 1", "leave"]);
   });
 
   test("is the last one: nothing is written after the failure", async () => {
     const rows = [1, 2000, ...Array.from({ length: 50 }, (_, at) => at)];
     await expect(write(rows, new Memory({ batchRows: 1, retries: 0 }))).rejects.toThrow("2000 cannot be written");
     for (let i = 0; i < 10; i += 1) await tick();
-    expect(calls).toEqual(["open", "write 1", "write 2000", "close"]);
+    expect(calls).toEqual(["open", "write 1", "write 2000", "leave"]);
   });
 
   test("ends the pauses of others, which are not tried again", async () => {
@@ -269,7 +269,7 @@ describe("a batch that fails", () => {
     const day = 86_400_000;
     const writer = new OnlyTransient({ batchRows: 1, concurrency: 2, retries: 9, firstPause: day, maxPause: day });
     await expect(write([1, 2], writer)).rejects.toThrow("no such column");
-    expect(calls).toEqual(["open", "write 1", "write 2", "close"]);
+    expect(calls).toEqual(["open", "write 1", "write 2", "leave"]);
   });
 });
 

@@ -49,7 +49,8 @@ export interface BatchWriter<T> {
   weigh?(row: T): number;
   /** Whether trying again can help; without this every error is tried again. */
   isTransient?(error: unknown): boolean;
-  close?(): Promise<void>;
+  /** `isWhole`: all rows of the bundle were written, and not only some. */
+  close?(isWhole: boolean): Promise<void>;
 }
 
 export interface FailedWrite<T> {
@@ -133,19 +134,19 @@ class WriteOperator implements Abandonable {
     await this.untilIdle();
     // A failure is thrown before closing: what closes then is abandonBundle.
     if (this.failure !== null) throw this.failure.error;
-    await this.close();
+    await this.close(true);
   }
 
   async abandonBundle(error: unknown): Promise<void> {
     this.fail(error);
     await this.untilIdle();
-    await this.close();
+    await this.close(false);
   }
 
-  private async close(): Promise<void> {
+  private async close(isWhole: boolean): Promise<void> {
     if (!this.isOpen) return;
     this.isOpen = false;
-    await this.writer.close?.();
+    await this.writer.close?.(isWhole);
   }
 
   private fail(error: unknown): void {

@@ -16,12 +16,14 @@ import { jobSettings, lookForLetters, replay } from "../runners/direct/replay";
 import { runBatch } from "../runners/direct/run-batch";
 import { direct, type Engine } from "../runners/engine";
 import { readDotEnv } from "../runners/dot-env";
-import { flink } from "../runners/flink/flink";
+import { detach, type Detached } from "../runners/flink/detach";
+import { flink, type FlinkWishes } from "../runners/flink/flink";
 import { ownPipelines } from "../runners/own-pipelines";
 import { runContinuous, type JobRequest } from "../runners/direct/run-continuous";
 import { Log } from "../runners/observe/log";
-import { ReplayOptions, RunOptions, StatusOptions } from "../runners/run-options";
+import { CancelOptions, ReplayOptions, RunOptions, StatusOptions } from "../runners/run-options";
 import { messageOf, RunError, UsageError } from "../schema/errors";
+import { cancelClusterJob, showClusterJobs } from "./cluster-jobs";
 import { describe, describeJson } from "./describe";
 import { commandName, generalHelp, switchesOf, table, usages, verbHelp, verbs, type Verb } from "./help";
 import { init } from "./init";
@@ -81,7 +83,7 @@ async function obey(args: readonly string[]): Promise<number> {
     return DONE;
   }
   const extra = names.slice(rest.used);
-  const tooMuch = extra[verb === "status" ? 1 : 0];
+  const tooMuch = extra[takesJob(verb) ? 1 : 0];
   if (verb !== "init" && tooMuch !== undefined)
     throw new UsageError(`“${tooMuch}” is too much: ${commandName()} ${usages[verb]}`);
   switch (verb) {
@@ -91,6 +93,8 @@ async function obey(args: readonly string[]): Promise<number> {
       return show(pipeline, said);
     case "status":
       return status(extra[0], said);
+    case "cancel":
+      return cancel(extra[0], said);
     case "replay":
       return replayJob(pipeline, said);
     case "doctor":
@@ -105,6 +109,7 @@ async function obey(args: readonly string[]): Promise<number> {
 
 function parametersOfVerb(verb: Verb, pipeline: Pipeline | null): Parameter[] {
   if (verb === "status") return parametersOf(StatusOptions);
+  if (verb === "cancel") return parametersOf(CancelOptions);
   if (pipeline === null) return [];
   if (verb === "run" || verb === "doctor") return withOwn(verb, parametersOf(RunOptions), pipeline);
   return verb === "replay" ? withOwn("replay", parametersOf(ReplayOptions), pipeline) : [];
@@ -140,10 +145,9 @@ function choose(words: readonly Word[], pipelines: readonly Pipeline[], own: rea
   const isVerb = (verbs as readonly string[]).includes(first ?? "");
   const verb = (isVerb ? first : "run") as Verb;
   const name = isVerb ? second : first;
-  const used = (isVerb ? 1 : 0) + (name === undefined || verb === "init" || verb === "status" ? 0 : 1);
+  const used = (isVerb ? 1 : 0) + (name === undefined || verb === "init" || takesJob(verb) ? 0 : 1);
   const rest = { verb: first ?? null, used };
-  if (verb === "list" || verb === "init" || verb === "status")
-    return { verb, pipeline: null, rest: { ...rest, used: 1 } };
+  if (verb === "list" || verb === "init" || takesJob(verb)) return { verb, pipeline: null, rest: { ...rest, used: 1 } };
   if (name === undefined) {
     if (verb === "describe" && !wantsHelp(words))
       throw new UsageError(`describe what? ${commandName()} describe ${pipelines[0]?.name}`);
@@ -160,6 +164,9 @@ function choose(words: readonly Word[], pipelines: readonly Pipeline[], own: rea
     `There is no ${what} “${name}”${near === null ? `; ${commandName()} list shows all` : `: did you mean “${near}”?`}`,
   );
 }
+
+/** By its name, where others take a pipeline. */
+const takesJob = (verb: Verb): verb is "status" | "cancel" => verb === "status" || verb === "cancel";
 
 const wantsHelp = (words: readonly Word[]) => words.some(({ kind, text }) => kind !== "name" && text === "help");
 
@@ -186,7 +193,12 @@ function show(pipeline: Pipeline, said: Said): number {
 
 async function status(job: string | undefined, said: Said): Promise<number> {
   readDotEnv();
-  const { "state-dir": directory, "max-age": maxAge } = readParameters(StatusOptions, said, process.env);
+  const { "state-dir": directory, "max-age": maxAge, ...options } = readParameters(StatusOptions, said, process.env);
+  // Only by flag: from the environment it is meant for every run.
+  if (said.has("flink-master") && options["flink-master"] !== undefined) {
+    if (maxAge !== undefined) throw new UsageError("--max-age is about jobs of this machine: leave --flink-master out");
+    return (await showClusterJobs(options["flink-master"], job, said.has("json"))) ? DONE : FAILED;
+  }
   const statuses = [];
   for (const name of job === undefined ? jobsIn(directory) : [job]) statuses.push(await jobStatus(directory, name));
   if (said.has("json")) process.stdout.write(`${JSON.stringify(statuses)}\n`);
@@ -196,6 +208,17 @@ async function status(job: string | undefined, said: Said): Promise<number> {
   const troubles = statuses.flatMap((one) => troubleOf(one, maxAge, Date.now()) ?? []);
   for (const trouble of troubles) print(harmless(trouble));
   return statuses.length === 0 || troubles.length > 0 ? FAILED : DONE;
+}
+
+async function cancel(job: string | undefined, said: Said): Promise<number> {
+  readDotEnv();
+  const { "flink-master": master } = readParameters(CancelOptions, said, process.env);
+  if (job === undefined) throw new UsageError(`cancel what? ${commandName()} ${usages.cancel}`);
+  if (master === undefined) throw new UsageError("cancel ends a job on a cluster: give --flink-master");
+  const ended = await cancelClusterJob(master, job);
+  if (said.has("json")) process.stdout.write(`${JSON.stringify(ended)}\n`);
+  print(harmless(`Ended ${ended.name}, job ${ended.id}: ${ended.state}. What it has written stays`));
+  return DONE;
 }
 
 async function run(asked: Pipeline, said: Said): Promise<number> {
@@ -220,6 +243,13 @@ async function run(asked: Pipeline, said: Said): Promise<number> {
       print(harmless(sentence));
     };
     const request = { pipeline, params, options, outputs, signal: stop.signal, onProgress };
+    if (options.detach) {
+      const inputs = inputAddresses(pipeline, options.from, params);
+      const detached = await detach({ ...request, inputs }, wishesOf(pipeline, options, tell));
+      tell(detachedText(detached));
+      if (said.has("json")) process.stdout.write(`${JSON.stringify(detached)}\n`);
+      return DONE;
+    }
     const report = options.streaming
       ? await runJob({ ...request, inputs: addressesOf(pipeline, options.from, params) }, progress)
       : await runBatch({
@@ -257,18 +287,16 @@ async function run(asked: Pipeline, said: Said): Promise<number> {
   }
 }
 
-function engineOf(pipeline: Pipeline, options: RunOptions, tell: (sentence: string) => void): Engine {
-  if (options.runner !== "flink") return direct;
+const detachedText = ({ job, id, on }: Detached): string =>
+  `Flink has it: job ${id}, ${job}, on ${on}. It goes on without this process; ` +
+  `${commandName()} status ${job} --flink-master ${on} tells how it stands, and cancel ends it`;
+
+const engineOf = (pipeline: Pipeline, options: RunOptions, tell: (sentence: string) => void): Engine =>
+  options.runner === "flink" ? flink(wishesOf(pipeline, options, tell)) : direct;
+
+function wishesOf(pipeline: Pipeline, options: RunOptions, tell: (sentence: string) => void): FlinkWishes {
   const { job = pipeline.name, parallelism, "flink-master": master, workers, "worker-host": workerHost } = options;
-  return flink({
-    job,
-    parallelism,
-    master,
-    workers,
-    workerHost,
-    orHere: options["fallback-runner"] === "direct",
-    tell,
-  });
+  return { job, parallelism, master, workers, workerHost, orHere: options["fallback-runner"] === "direct", tell };
 }
 
 /** Looks at all that a run with the same words would need, and changes nothing. */
@@ -392,6 +420,13 @@ function checkTogether(options: RunOptions): void {
     (name) => options[name] !== undefined,
   );
   if (runner !== "flink" && flinks !== undefined) throw new UsageError(`--${flinks} goes with --runner=flink only`);
+  const { detach: isDetached, workers, "fallback-runner": orElse } = options;
+  if (isDetached && workers === "here")
+    throw new UsageError("--detach goes with --workers=process or host:port: its code cannot run in this process");
+  if (isDetached && (fallback !== undefined || orElse !== undefined))
+    throw new UsageError(
+      `--${fallback === undefined ? "fallback-runner" : "fallback"} needs this process to the end: leave it or --detach out`,
+    );
   const ofCluster = { "worker-host": options["worker-host"] !== undefined, workers: options.workers !== "here" };
   const lonely = Object.entries(ofCluster).find(([, isSaid]) => isSaid)?.[0];
   if (options["flink-master"] === undefined && lonely !== undefined)

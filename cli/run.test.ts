@@ -266,6 +266,32 @@ describe("a cluster that cannot take the job", () => {
     expect(rows).toBe(dump("direct.db"));
   });
 
+  const detached = ["--runner=flink", "--flink-master=127.0.0.1:4", "--workers=process", "--detach"];
+  test.each([
+    [["--detach"], "--detach goes with --workers=process or host:port"],
+    [[...detached, "--fallback-runner=direct"], "--fallback-runner needs this process to the end"],
+    [[...detached, "--fallback=file:rows"], "--fallback needs this process to the end"],
+    [detached, "the rows of candles go to sqlite:, which many workers cannot write at the same time"],
+    [
+      [...detached, "--to=kafka://127.0.0.1:4/rows"],
+      "the rows of candles go to kafka:, which many workers cannot write",
+    ],
+  ])("a run with %j cannot be detached", async (words, sentence) => {
+    const { code, stderr } = await beamline("trades-aggregate", ...words);
+    expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining(sentence) as string });
+  });
+
+  test.each([
+    [["cancel"], "cancel what? npx beamline cancel <job> --flink-master HOST:PORT"],
+    [["cancel", "trades"], "cancel ends a job on a cluster: give --flink-master"],
+    [["cancel", "trades", "other"], "“other” is too much"],
+    [["cancel", "trades", "--flink-master=cluster"], '--flink-master is "cluster": write the host:port'],
+    [["status", "--max-age=1h", "--flink-master=127.0.0.1:4"], "--max-age is about jobs of this machine"],
+  ])("%j is told in a sentence", async (words, sentence) => {
+    const { code, stderr } = await beamline(...words);
+    expect({ code, stderr }).toEqual({ code: 2, stderr: expect.stringContaining(sentence) as string });
+  });
+
   test.each(["--parallelism=2", "--fallback-runner=direct"])("%s goes with --runner=flink only", async (word) => {
     const { code, stderr } = await beamline("run", word);
     expect(code).toBe(2);

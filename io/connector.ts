@@ -208,6 +208,8 @@ export type DeliveryClass = "keyed" | "named file" | "append";
 
 export interface SinkConnector {
   readonly deliveryClass: DeliveryClass;
+  /** Whether processes on any machines may write rows of one output there at the same time. Unless it is said, they may not. */
+  readonly isShared?: boolean;
   /** In a few words, what happens to rows when a batch is run again. */
   readonly delivery: string;
   /**

@@ -22,6 +22,12 @@ export const RunOptions = z.object({
       "with --flink-master: where the pipeline's code runs: here is this process; process, processes that each TaskManager starts, with the project at the same path; host:port, pools beside them (npm run worker). Rows are written from here",
     )
     .meta({ value: "here|process|host:port" }),
+  detach: z
+    .boolean()
+    .default(false)
+    .describe(
+      "with --workers=process or host:port: the command comes back when the cluster has the job, whose workers write the rows, into PostgreSQL, some at a time, each in the place of the row of its key",
+    ),
   "worker-host": z
     .string()
     .min(1)
@@ -181,6 +187,14 @@ export const StatusOptions = RunOptions.pick({ "state-dir": true }).extend({
   "max-age": duration()
     .optional()
     .describe("fails when a job does not run, or its newest window, or else its newest record, is older than this"),
+  "flink-master": RunOptions.shape["flink-master"].describe(
+    "host:port of a cluster's REST interface: shows the jobs there, and fails when one of them has failed",
+  ),
+});
+
+/** What the verb cancel takes. */
+export const CancelOptions = z.object({
+  "flink-master": RunOptions.shape["flink-master"].describe("host:port of the REST interface of the job's cluster"),
 });
 
 /** What the verb replay takes. What is not said is as the job was last run. */

@@ -23,6 +23,7 @@ export const postgres: Connector = {
   source: { ...postgresSource, check: checkSource },
   sink: {
     deliveryClass: "keyed",
+    isShared: true,
     delivery: "rows replace the row of their key, all outputs in one transaction; a batch that is there is skipped",
     wants: "update",
     place: (address) => shownServer(placeOf(address)),

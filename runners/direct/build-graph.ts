@@ -1,10 +1,13 @@
 // A pipeline's graph, built for one batch: its inputs read the batch's ranges, its outputs write to what the batch opened.
-import { newGraph, type Graph, type PCollection, type RunContext } from "../../beam";
+import { newGraph, type Graph, type PCollection, type PTransform, type RunContext } from "../../beam";
 import { type Pipeline } from "../../pipelines/definition";
 import { type Range, type SourceRecord } from "../../schema/record";
+import { type Row } from "../../schema/table";
 import { timesCleaned } from "../../transforms";
 import { readRanges } from "../read-range";
 import { writeOutput } from "./open-outputs";
+
+type OutputEnd = PTransform<PCollection<Row>, void>;
 
 export interface BuiltGraph {
   readonly graph: Graph;
@@ -19,15 +22,13 @@ export function buildGraph(
   params: unknown,
   context: RunContext,
   ranges: Readonly<Record<string, readonly Range[]>>,
-  /** In a job that goes on: which of an aggregate's rows each output wants. */
-  wants: Readonly<Record<string, "update" | "final">> = {},
+  /** What an output's rows go to, by its name. */
+  endOf: (output: string) => OutputEnd = (name) => writeOutput(name, context.batch),
 ): BuiltGraph {
   const graph = newGraph(context);
   const inputs: Record<string, PCollection<SourceRecord>> = {};
   for (const name of Object.keys(pipeline.inputs)) inputs[name] = readRanges(graph.root, name, ranges[name] ?? []);
-  const outputs = Object.keys(pipeline.outputs).map(
-    (name) => [name, writeOutput(name, context.batch, wants[name])] as const,
-  );
+  const outputs = Object.keys(pipeline.outputs).map((name) => [name, endOf(name)] as const);
   pipeline.build(inputs, Object.fromEntries(outputs), params);
   const times = Object.entries(inputs).map(([name, input]) => [name, timesCleaned(input)] as const);
   return {

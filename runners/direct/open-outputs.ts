@@ -23,7 +23,7 @@ import { DeadLetterGuard } from "../../transforms/dead-letter";
 import { type Delivered } from "../report";
 import { placeOf, type Fallback } from "./fallback";
 import { letterOf, type RefusedRows } from "./refused-rows";
-import { ROWS_TOGETHER } from "./rows-together";
+import { ROWS_TOGETHER, weightOf } from "./rows-together";
 import { SpooledTarget } from "./spooled-target";
 
 /** What outputs need to know of the batch beside what targets do. */
@@ -235,15 +235,8 @@ export class WriteOutput implements BatchWriter<Row> {
     this.counter = `written ${output}`;
   }
 
-  /** The texts and bytes in a row: all else in it is small. */
   weigh(row: Row): number {
-    let weight = 0;
-    for (const name in row) {
-      const value = row[name];
-      if (typeof value === "string") weight += value.length;
-      else if (value instanceof Uint8Array) weight += value.byteLength;
-    }
-    return weight;
+    return weightOf(row);
   }
 
   async open(): Promise<void> {

@@ -49,6 +49,13 @@ const MOST_NAMED = 100;
 const laterOf = (a: number | null, b: number | null): number | null =>
   a === null || b === null ? (a ?? b) : Math.max(a, b);
 
+/** What a run that goes on elsewhere reads, planned now, and for what its graph is built. */
+export async function planBatch(request: RunRequest): Promise<{ readonly plan: Plan; readonly context: RunContext }> {
+  const choice = choiceOf(request);
+  const plan = await planOf(request, choice);
+  return { plan, context: contextOfPlan(request, choice, plan) };
+}
+
 export async function runBatch(request: RunRequest): Promise<Report & { readonly sample: Sample }> {
   const started = performance.now();
   const choice = choiceOf(request);
@@ -130,7 +137,8 @@ async function runPlan(
 ): Promise<Report & { readonly sample: Sample }> {
   const { pipeline, params, engine = direct } = request;
   const job = nameOf(request);
-  const covers = { ...choice.stretch, wholeFrom: choice.partialWindows === "write" ? null : plan.wholeFrom };
+  const context = contextOfPlan(request, choice, plan);
+  const { covers } = context;
   const tasting = new Tasting();
   const outputs: Output[] = Object.entries(pipeline.outputs).map(([name, { table }]) => ({ name, table }));
   const refused = await readRefused(request);
@@ -144,7 +152,6 @@ async function runPlan(
     covers: { since: laterOf(choice.stretch.since, covers.wholeFrom), until: choice.stretch.until },
     turn: null,
   };
-  const context = { ...contextOf(request, plan.batch, plan.batchTime), covers };
   const onRows = ({ name, table }: Output, rows: readonly Row[]) => tasting.taste(name, table, rows);
   const writing = { run: context, refused, onRows, fallback };
   const opened = await OpenOutputs.open(outputs, request.outputs, batch, writing).catch((error: unknown) => {
@@ -225,6 +232,11 @@ const contextOf = (request: RunRequest, batch: string, batchTime: number): RunCo
     ...{ job: nameOf(request), batch, batchTime, goesOn: false },
     duplicates: (request.engine ?? direct).duplicates,
   });
+
+function contextOfPlan(request: RunRequest, { stretch, partialWindows }: Choice, plan: Plan) {
+  const covers = { ...stretch, wholeFrom: partialWindows === "write" ? null : plan.wholeFrom };
+  return { ...contextOf(request, plan.batch, plan.batchTime), covers };
+}
 
 /** What --since and --until choose of the sources, which depends on what the pipeline does with their records. */
 function choiceOf(request: RunRequest): Choice {

@@ -40,7 +40,7 @@ import {
   type StoredPlan,
 } from "./job-state";
 import { letterRanges, LETTERS, originsOf, putLettersAside, readLetters, type LetterChoice } from "./letters";
-import { OpenOutputs } from "./open-outputs";
+import { OpenOutputs, writeOutput } from "./open-outputs";
 import { type Point } from "./points";
 import { completeBefore, withReached, type Reached } from "./reached";
 import { RefusedRows } from "./refused-rows";
@@ -800,7 +800,9 @@ class Job {
     };
     const usual = contextOf(request, this.name, id, plan.batchTime);
     const context = isReplay ? { ...usual, deadLetterLimit: NO_LIMIT } : usual;
-    const { graph, cleanedOnce } = buildGraph(request.pipeline, request.params, context, ranges, this.wants);
+    const { graph, cleanedOnce } = buildGraph(request.pipeline, request.params, context, ranges, (name) =>
+      writeOutput(name, context.batch, this.wants[name]),
+    );
     const lastRows = new Map<string, Row>();
     const onRows = ({ name, table }: Output, rows: readonly Row[]): void => {
       this.tasting.taste(name, table, rows);

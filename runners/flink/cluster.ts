@@ -17,12 +17,28 @@ const Config = z.object({ "flink-version": z.string() });
 const Overview = z.object({ "slots-total": z.int(), "slots-available": z.int() });
 const TaskManagers = z.object({ taskmanagers: z.array(z.object({ path: z.string() })) });
 const Environment = z.object({ classpath: z.array(z.string()) });
-const Jobs = z.object({
-  jobs: z.array(z.object({ jid: z.string(), name: z.string(), state: z.string() })),
+const JobLine = z.object({
+  jid: z.string(),
+  name: z.string(),
+  state: z.string(),
+  "start-time": z.number(),
+  duration: z.number(),
 });
+const Jobs = z.object({ jobs: z.array(JobLine) });
 
 const Job = z.object({ state: z.string(), timestamps: z.object({ RESTARTING: z.number() }) });
 const Exceptions = z.object({ "root-exception": z.string().nullish() });
+
+export interface ClusterJob {
+  readonly id: string;
+  readonly name: string;
+  /** In Flink's words: RUNNING, FINISHED, FAILED, … */
+  readonly state: string;
+  readonly startedAt: number;
+  readonly seconds: number;
+  /** What ended it, or made it begin again the last time. */
+  readonly error: string | null;
+}
 
 export interface Slots {
   readonly all: number;
@@ -83,8 +99,8 @@ export class Cluster {
   async end(name: string): Promise<void> {
     const until = performance.now() + PATIENCE_MS;
     while (performance.now() < until) {
-      const job = (await this.jobs()).find((one) => one.name === name && !OVER.includes(one.state));
-      if (job === undefined) return;
+      const job = await this.find(name);
+      if (job === null || OVER.includes(job.state)) return;
       if (job.state !== "CANCELLING") await answered(this.address, `/jobs/${job.jid}?mode=cancel`, "PATCH");
       await sleep(BETWEEN_LOOKS_MS / 4);
     }
@@ -99,9 +115,9 @@ export class Cluster {
     let silentSince: number | null = null;
     while (!signal.aborted) {
       try {
-        const id: string | undefined = found ?? (await this.jobs()).find((one) => one.name === name)?.jid;
-        if (id !== undefined && found === null) onFound((found = id));
-        const failure = id === undefined ? null : await this.failureOf(id);
+        const id: string | null = found ?? (await this.find(name))?.jid ?? null;
+        if (id !== null && found === null) onFound((found = id));
+        const failure = id === null ? null : await this.failureOf(id);
         if (failure !== null) return failure;
         silentSince = null;
       } catch (error) {
@@ -116,8 +132,30 @@ export class Cluster {
 
   /** Whether something of the job had to be begun again. */
   async wasBroken(name: string): Promise<Error | null> {
-    const job = (await this.jobs()).find((one) => one.name === name);
-    return job === undefined ? null : this.failureOf(job.jid);
+    const job = await this.find(name);
+    return job === null ? null : this.failureOf(job.jid);
+  }
+
+  /** The id of the job of that name, as soon as the cluster has it; null when the signal says so before. */
+  async untilTaken(name: string, signal: AbortSignal): Promise<string | null> {
+    while (!signal.aborted) {
+      const job = await this.find(name);
+      if (job !== null) return job.jid;
+      await sleep(BETWEEN_LOOKS_MS / 4, undefined, { signal }).catch(() => undefined);
+    }
+    return null;
+  }
+
+  /** The jobs of that name, which runs have with eight digits behind it, the newest first; or all jobs. */
+  async jobsOf(asked: string | null): Promise<readonly ClusterJob[]> {
+    const lines = (await this.lines()).filter(({ jid, name }) => asked === null || isMeant(asked, jid, name));
+    lines.sort((one, other) => other["start-time"] - one["start-time"]);
+    return Promise.all(
+      lines.map(async ({ jid, name, state, duration, "start-time": startedAt }) => {
+        const error = (await this.failureOf(jid))?.message ?? null;
+        return { id: jid, name, state, startedAt, seconds: duration / 1000, error };
+      }),
+    );
   }
 
   private async failureOf(id: string): Promise<Error | null> {
@@ -127,10 +165,21 @@ export class Cluster {
     return jobFailure([why ?? ""]);
   }
 
-  private async jobs(): Promise<z.infer<typeof Jobs>["jobs"]> {
+  private async find(name: string): Promise<z.infer<typeof JobLine> | null> {
+    return (await this.lines()).find((one) => one.name === name) ?? null;
+  }
+
+  private async lines(): Promise<z.infer<typeof JobLine>[]> {
     return (await ask(this.address, "/jobs/overview", Jobs)).jobs;
   }
 }
+
+const isMeant = (asked: string, id: string, name: string): boolean =>
+  asked === id ||
+  asked === name ||
+  (name.startsWith(`${asked}-`) && /^[0-9a-f]{8}$/.test(name.slice(asked.length + 1)));
+
+export const isOver = ({ state }: ClusterJob): boolean => OVER.includes(state);
 
 const slotsText = (count: number): string => (count === 1 ? "1 slot" : `${count} slots`);
 

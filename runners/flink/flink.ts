@@ -44,7 +44,7 @@ export function flink(wishes: FlinkWishes): Engine {
   };
 }
 
-interface Begun {
+export interface Begun {
   /** Null where the job server has a small one itself. */
   readonly cluster: Cluster | null;
   readonly server: JobServer;
@@ -54,14 +54,24 @@ interface Begun {
   readonly workers: string;
 }
 
-async function begin(graph: Graph, wishes: FlinkWishes, signal: AbortSignal | undefined): Promise<Begun> {
+/**
+ * Submits it. `isDetached`: it goes on without this process, in which nothing of it may run then; `ready` is called when the
+ * cluster has room for it.
+ */
+export async function begin(
+  graph: Graph,
+  wishes: FlinkWishes,
+  signal: AbortSignal | undefined,
+  { isDetached = false, ready = async () => {} }: { isDetached?: boolean; ready?: () => Promise<void> } = {},
+): Promise<Begun> {
   const { master, parallelism, tell } = wishes;
   const code = codePlaceOf(wishes.workers);
   const cluster = master === undefined ? null : await Cluster.at(master);
   if (cluster !== null) {
-    await checkReach(cluster, wishes.workerHost);
+    if (!isDetached) await checkReach(cluster, wishes.workerHost);
     await cluster.untilFree(parallelism ?? 1, signal);
   }
+  await ready();
   const server = await startJobServer({ cluster, tell, signal });
   try {
     // Among all that run on a cluster it has to be found again.
@@ -69,7 +79,7 @@ async function begin(graph: Graph, wishes: FlinkWishes, signal: AbortSignal | un
     const needs = { [NEEDED_OPTION]: neededCode(ownVersion()) };
     const options = { parallelism, finishBundleBeforeCheckpointing: true, ...needs };
     const here = `${wishes.workerHost ?? HERE}:0`;
-    const job = await submit(graph, { endpoint: server.endpoint, jobName: name, options, here, code });
+    const job = await submit(graph, { endpoint: server.endpoint, jobName: name, options, here, code, isDetached });
     return { cluster, server, job, name, tell, workers: wishes.workers };
   } catch (error) {
     await server.stop();

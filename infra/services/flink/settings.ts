@@ -27,10 +27,11 @@ export function flinkSettings({ scratch, port, rpcPort }: FlinkPlace): string {
     "taskmanager.bind-host": HOST,
     "taskmanager.numberOfTaskSlots": SLOTS,
     "io.tmp.dirs": scratch,
-    // A worker that died takes its job with it unless it is tried again.
-    "restart-strategy.type": "fixed-delay",
-    "restart-strategy.fixed-delay.attempts": 100,
-    "restart-strategy.fixed-delay.delay": "1 s",
+    // A worker that died takes its job with it unless it is tried again; what fails every time must end at some time.
+    "restart-strategy.type": "failure-rate",
+    "restart-strategy.failure-rate.max-failures-per-interval": 5,
+    "restart-strategy.failure-rate.failure-rate-interval": "5 min",
+    "restart-strategy.failure-rate.delay": "1 s",
     "heartbeat.timeout": 10_000,
     "heartbeat.interval": 2_000,
     // What Flink's own scripts would work out of the machine's size.

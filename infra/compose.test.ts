@@ -35,6 +35,15 @@ test("those that are started by name are not started by a plain up", () => {
   expect(named).toEqual([...others, "flink-taskmanager"]);
 });
 
+test("no two listen at one port of this machine", () => {
+  const ports = containers.flatMap(([, { ports = [], environment = {} }]) => [
+    ...ports.map((port) => port.split(":")[1]),
+    ...Array.from((environment["FLINK_PROPERTIES"] ?? "").matchAll(/\.port: (\d+)$/gm), ([, port]) => port),
+  ]);
+  // The TaskManager's are those of the JobManager that it looks for.
+  expect(ports.length - new Set(ports).size).toBe(2);
+});
+
 test("it says that nobody ran it yet", () => {
   expect(text).toContain("Not yet proven: no container engine was at hand.");
 });

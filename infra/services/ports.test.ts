@@ -1,4 +1,5 @@
 import net from "node:net";
+import { setTimeout } from "node:timers/promises";
 import { choosePort, freePort, isFree, isListening, parsePorts } from "./ports";
 
 let server: net.Server;
@@ -35,6 +36,13 @@ test("another when the usual one is taken, but never silently instead of a given
   await expect(choosePort("kafka", { recorded: taken, usual: 1, count: 1 })).rejects.toThrow(
     /^Port \d+, where kafka was before, is taken by another program/,
   );
+}, 20_000);
+
+test("the one it had is waited for: what was killed there may not have let go of it yet", async () => {
+  const choosing = choosePort("kafka", { recorded: taken, usual: 1, count: 1 });
+  await setTimeout(300);
+  server.close();
+  expect(await choosing).toBe(taken);
 });
 
 test("two ports that follow each other", async () => {

@@ -1,5 +1,6 @@
 // Ports of this machine, and what is said on the command line about them.
 import net from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import { suggestion } from "../../io/address";
 import { RunError, UsageError } from "../../schema/errors";
 import { HOST, serviceNames, type ServiceName } from "./server-kind";
@@ -49,6 +50,9 @@ export function isListening(port: number): Promise<boolean> {
   });
 }
 
+/** A large process that was killed is gone for whoever looks before the system has closed what it had open. */
+const LETTING_GO_MS = 5_000;
+
 export interface PortWishes {
   readonly given?: number | undefined;
   /** The one it had before: clients know it, so no other is taken silently. */
@@ -62,7 +66,12 @@ export interface PortWishes {
 export async function choosePort(name: ServiceName, wishes: PortWishes): Promise<number> {
   const { given, recorded, usual, count } = wishes;
   const fixed = given ?? recorded;
-  const taken = await firstTaken(fixed ?? usual, count);
+  const until = performance.now() + (given === undefined && recorded !== undefined ? LETTING_GO_MS : 0);
+  let taken = await firstTaken(fixed ?? usual, count);
+  while (taken !== null && performance.now() < until) {
+    await sleep(100);
+    taken = await firstTaken(fixed ?? usual, count);
+  }
   if (taken === null) return fixed ?? usual;
   if (fixed === undefined) return freePort(count);
   const why = given === undefined ? `, where ${name} was before, is` : " is";

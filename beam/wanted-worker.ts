@@ -35,8 +35,8 @@ interface Provided {
 const SILENT_MS = 30_000;
 
 /**
- * Works for a runner until it hangs up, or has not answered for a while: a frozen one keeps its connections. `load` brings the pipelines' modules; where they are not those that the job was
- * submitted with, the job fails with a sentence that says so.
+ * Works for a runner until it hangs up, or has not answered for a while: a frozen one keeps its connections. `load` brings
+ * the pipelines' modules; where they are not those that the job was submitted with, the job fails with a sentence that says so.
  */
 export async function workFor(
   { id, provisionEndpoint }: Omit<WantedWorker, "controlEndpoint">,

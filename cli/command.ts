@@ -427,7 +427,7 @@ function checkTogether(options: RunOptions): void {
     throw new UsageError(
       `--${fallback === undefined ? "fallback-runner" : "fallback"} needs this process to the end: leave it or --detach out`,
     );
-  const ofCluster = { "worker-host": options["worker-host"] !== undefined, workers: options.workers !== "here" };
+  const ofCluster = { "worker-host": options["worker-host"] !== undefined, workers: workers !== "here" };
   const lonely = Object.entries(ofCluster).find(([, isSaid]) => isSaid)?.[0];
   if (options["flink-master"] === undefined && lonely !== undefined)
     throw new UsageError(`--${lonely} goes with --flink-master only`);

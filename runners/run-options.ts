@@ -19,7 +19,7 @@ export const RunOptions = z.object({
     .string()
     .default("here")
     .describe(
-      "with --flink-master: where the pipeline's code runs: here is this process; process, processes that each TaskManager starts, with the project at the same path; host:port, pools beside them (npm run worker). Rows are written from here",
+      "with --flink-master: where the pipeline's code runs: here is this process; process, processes that each TaskManager starts, with the project at the same path; host:port, pools beside them (npm run worker). Rows are written from here, but for --detach",
     )
     .meta({ value: "here|process|host:port" }),
   detach: z

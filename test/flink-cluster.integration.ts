@@ -10,7 +10,7 @@ import { killService, startServices, stopServices, type RunningService } from ".
 import { fromSource } from "../infra/systems/systems";
 import { importOfBeamline, importOfZod, scene } from "./command-scene";
 import { until } from "./job-scene";
-import { Ledger } from "./ledger";
+import { tradesInFiles } from "./ledger";
 
 const { at, beamline, write, files, query } = scene();
 const directory = mkdtempSync(path.join(realpathSync(os.tmpdir()), "beamline-test-"));
@@ -53,12 +53,7 @@ function whenReading(action: () => void): { readonly stop: () => void; readonly 
   return { stop, isDone: () => isDone };
 }
 
-function writeTrades(seed: number, thousands: number): Ledger {
-  const ledger = new Ledger(seed);
-  const lines = Array.from({ length: thousands }, () => ledger.take(1_000).map(({ value }) => `${value}\n`));
-  lines.forEach((part, index) => write(`in/${index}.ndjson`, part.join("")));
-  return ledger;
-}
+const writeTrades = (seed: number, thousands: number) => tradesInFiles(write, seed, thousands);
 
 test("four parts on two TaskManagers give every trade once, and no jar is sent", async () => {
   const ledger = writeTrades(31, 12);

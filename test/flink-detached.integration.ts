@@ -10,7 +10,7 @@ import { type ClusterJob } from "../runners/flink/cluster";
 import { type Detached } from "../runners/flink/detach";
 import { scene, type Outcome } from "./command-scene";
 import { candlesInPostgres, inPostgres, jobProcesses, until } from "./job-scene";
-import { Ledger } from "./ledger";
+import { tradesInFiles } from "./ledger";
 
 const { at, beamline, write, files } = scene();
 const startJob = jobProcesses();
@@ -32,18 +32,7 @@ afterAll(async () => {
 
 const there = () => ["--runner=flink", "--flink-master", flink.url];
 
-function writeTrades(seed: number, thousands: number): Ledger {
-  const ledger = new Ledger(seed);
-  for (let part = 0; part < thousands; part += 1)
-    write(
-      `in/${part}.ndjson`,
-      ledger
-        .take(1_000)
-        .map(({ value }) => `${value}\n`)
-        .join(""),
-    );
-  return ledger;
-}
+const writeTrades = (seed: number, thousands: number) => tradesInFiles(write, seed, thousands);
 
 /** Words of a detached run into a schema of its own, which is made. */
 async function detachedInto(schema: string, from = "file:in/*.ndjson"): Promise<string[]> {

@@ -69,3 +69,13 @@ export function candlesOf(values: Iterable<string>): Expected[] {
     })
     .sort((a, b) => (`${a.symbol} ${a.window_start}` < `${b.symbol} ${b.window_start}` ? -1 : 1));
 }
+
+/** So many thousands of trades, each thousand in a file of its own in the folder in/. */
+export function tradesInFiles(write: (file: string, content: string) => void, seed: number, thousands: number): Ledger {
+  const ledger = new Ledger(seed);
+  for (let part = 0; part < thousands; part += 1) {
+    const lines = ledger.take(1_000).map(({ value }) => `${value}\n`);
+    write(`in/${part}.ndjson`, lines.join(""));
+  }
+  return ledger;
+}

@@ -1,4 +1,5 @@
 // A Flink cluster as its REST interface tells of it: whether it can take a job, and what became of one.
+import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import { jobFailure } from "../../beam";
@@ -136,17 +137,7 @@ export class Cluster {
     return job === null ? null : this.failureOf(job.jid);
   }
 
-  /** The id of the job of that name, as soon as the cluster has it; null when the signal says so before. */
-  async untilTaken(name: string, signal: AbortSignal): Promise<string | null> {
-    while (!signal.aborted) {
-      const job = await this.find(name);
-      if (job !== null) return job.jid;
-      await sleep(BETWEEN_LOOKS_MS / 4, undefined, { signal }).catch(() => undefined);
-    }
-    return null;
-  }
-
-  /** The jobs of that name, which runs have with eight digits behind it, the newest first; or all jobs. */
+  /** The jobs that are meant by an id, by a name, or by that of which a name on the cluster was made, the newest first; or all. */
   async jobsOf(asked: string | null): Promise<readonly ClusterJob[]> {
     const lines = (await this.lines()).filter(({ jid, name }) => asked === null || isMeant(asked, jid, name));
     lines.sort((one, other) => other["start-time"] - one["start-time"]);
@@ -173,6 +164,9 @@ export class Cluster {
     return (await ask(this.address, "/jobs/overview", Jobs)).jobs;
   }
 }
+
+/** Among all that run on a cluster a job has to be found again. */
+export const nameOnCluster = (job: string): string => `${job}-${randomBytes(4).toString("hex")}`;
 
 const isMeant = (asked: string, id: string, name: string): boolean =>
   asked === id ||

@@ -1,12 +1,11 @@
 // A bounded run that goes on without the process that has planned and submitted it: its workers write the rows, each bundle as
 // it comes. There is no commit, so it takes places where a row that is written again replaces the row of its key.
-import { RunError, UsageError } from "../../schema/errors";
-import { type Address, type Batch, type Output } from "../../io/connector";
+import { UsageError } from "../../schema/errors";
+import { type Address, type Output } from "../../io/connector";
 import { sinkOf } from "../../io/registry";
 import { buildGraph } from "../direct/build-graph";
 import { planBatch, type RunRequest } from "../direct/run-batch";
-import { writeKeyed } from "../worker/write-keyed";
-import { type Plan } from "../plan";
+import { commitOrAbort, writeKeyed } from "../worker/write-keyed";
 import { begin, flink, type Begun, type FlinkWishes } from "./flink";
 
 /** A job that a cluster has. */
@@ -31,8 +30,13 @@ export async function detach(request: RunRequest, wishes: FlinkWishes): Promise<
     const { table } = pipeline.outputs[name] as Output;
     return writeKeyed({ name, table }, addressOf(request, name), origin);
   });
+  const batch = { ...origin, plan: plan.id, ranges: Object.values(plan.ranges).flat(), replays: [], turn: null };
+  // Makes what is missing there, before anything is read, and takes out the dead letters of what is read again.
   const ready = async () => {
-    for (const output of outputs) await prepare(output, addressOf(request, output.name), { ...origin, plan });
+    for (const output of outputs) {
+      const address = addressOf(request, output.name);
+      await commitOrAbort(await sinkOf(address).open(address, [output], batch));
+    }
   };
   const begun = await begin(graph, wishes, signal, { isDetached: true, ready });
   try {
@@ -69,33 +73,19 @@ function checkPlaces(outputs: readonly Output[], addresses: Readonly<Record<stri
   }
 }
 
-/** Makes what is missing there, before anything is read, and takes out the dead letters of what is read again. */
-async function prepare(
-  output: Output,
-  address: Address,
-  { plan, ...origin }: Pick<Batch, "job" | "pipeline" | "id"> & { readonly plan: Plan },
-): Promise<void> {
-  const ranges = Object.values(plan.ranges).flat();
-  const batch: Batch = { ...origin, plan: plan.id, ranges, replays: [], turn: null };
-  const target = await sinkOf(address).open(address, [output], batch);
-  try {
-    await target.commit();
-  } catch (error) {
-    await target.abort();
-    throw error;
-  }
-}
-
 /** The id of the job, when the cluster has it. */
 async function taken({ cluster, job, name }: Begun, signal: AbortSignal | undefined): Promise<string> {
   const waiting = new AbortController();
-  const either = AbortSignal.any([waiting.signal, ...(signal === undefined ? [] : [signal])]);
-  const failed = new Promise<never>((_resolve, reject) => void job.ended.catch(reject));
   try {
-    const id = await Promise.race([cluster?.untilTaken(name, either), failed]);
-    if (typeof id === "string") return id;
-    await cluster?.end(name);
-    throw signal?.reason ?? new RunError(`The cluster has not taken the job ${name}`);
+    signal?.throwIfAborted();
+    return await new Promise<string>((resolve, reject) => {
+      signal?.addEventListener("abort", () => reject(signal.reason as Error), { once: true });
+      job.ended.catch(reject);
+      void cluster?.watch(name, resolve, waiting.signal).then((failure) => failure !== null && reject(failure));
+    });
+  } catch (error) {
+    await cluster?.end(name).catch(() => undefined);
+    throw error;
   } finally {
     waiting.abort();
   }

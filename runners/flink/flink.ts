@@ -1,14 +1,13 @@
 // Flink as the engine of a bounded run: a job server is started for it, with a small cluster of its own or for one that is
 // there. The pipeline's own code runs in this process, so every connector works as on the direct runner, and so does the
 // commit.
-import { randomBytes } from "node:crypto";
 import { isIP } from "node:net";
 import path from "node:path";
 import { NEEDED_OPTION, neededCode, submit, type CodePlace, type Graph, type PortableJob } from "../../beam";
 import { messageOf, RunError, UsageError } from "../../schema/errors";
 import { direct, type Engine, type Ran } from "../engine";
 import { ownVersion } from "../own-package";
-import { Cluster } from "./cluster";
+import { Cluster, nameOnCluster } from "./cluster";
 import { startJobServer, type JobServer } from "./job-server";
 
 const HERE = "127.0.0.1";
@@ -74,8 +73,7 @@ export async function begin(
   await ready();
   const server = await startJobServer({ cluster, tell, signal });
   try {
-    // Among all that run on a cluster it has to be found again.
-    const name = `${wishes.job}-${randomBytes(4).toString("hex")}`;
+    const name = nameOnCluster(wishes.job);
     const needs = { [NEEDED_OPTION]: neededCode(ownVersion()) };
     const options = { parallelism, finishBundleBeforeCheckpointing: true, ...needs };
     const here = `${wishes.workerHost ?? HERE}:0`;

@@ -49,13 +49,7 @@ export class WriteKeyed implements BatchWriter<Row> {
   async close(isWhole: boolean): Promise<void> {
     const target = open.get(this);
     open.delete(this);
-    if (!isWhole) return target?.abort();
-    try {
-      await target?.commit();
-    } catch (error) {
-      await target?.abort();
-      throw error;
-    }
+    if (target !== undefined) await (isWhole ? commitOrAbort(target) : target.abort());
   }
 
   private opened(): Promise<OpenTarget> {
@@ -67,6 +61,16 @@ export class WriteKeyed implements BatchWriter<Row> {
 }
 
 const open = new WeakMap<WriteKeyed, OpenTarget>();
+
+/** A target that cannot commit is let go of. */
+export async function commitOrAbort(target: OpenTarget): Promise<void> {
+  try {
+    await target.commit();
+  } catch (error) {
+    await target.abort();
+    throw error;
+  }
+}
 
 /** An output's end of the graph. */
 export function writeKeyed(output: Output, address: Address, origin: Origin): PTransform<PCollection<Row>, void> {

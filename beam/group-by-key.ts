@@ -36,8 +36,8 @@ export function keyed(): OutputShape {
 }
 
 /** The shape of an output of pairs with text keys, in windows, as groupByKey takes them. */
-export function keyedInto(windowing: Windowing, lateness: number): OutputShape {
-  return (pipeline) => ({ coder: pairs(), windowing: windowingStrategy(pipeline, windowing, lateness) });
+export function keyedInto(windowing: Windowing, lateness: number, updatesEvery: number | null = null): OutputShape {
+  return (pipeline) => ({ coder: pairs(), windowing: windowingStrategy(pipeline, windowing, lateness, updatesEvery) });
 }
 
 /**

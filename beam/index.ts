@@ -8,6 +8,7 @@ export { canonicalJson, groupByKey, keyedInto } from "./group-by-key";
 export { jobFailure, submit, type CodePlace, type PortableJob, type Submission } from "./portable";
 export { quietSdkLogs } from "./quiet";
 export { read, type Reader } from "./read";
+export { readKafka, type KafkaRead } from "./read-kafka";
 export { spread } from "./spread";
 export {
   ALL_WINDOWS,
@@ -17,6 +18,7 @@ export {
   type CoveredWindows,
   type DeadLetterLimit,
   type RunContext,
+  type Unbounded,
 } from "./run-context";
 export { register, registeredName } from "./travel";
 export { assign, alignDown, fixed, sessions, sliding, windowingStrategy, type Windowing } from "./windows";

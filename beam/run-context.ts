@@ -21,6 +21,16 @@ export interface CoveredWindows {
 
 export const ALL_WINDOWS: CoveredWindows = { since: null, until: null, wholeFrom: null };
 
+/** Of a job that a cluster keeps going: its runner holds the windows, and knows by the records' times when one is over. */
+export interface Unbounded {
+  /** How far a row's event time may be from the time of its record, in milliseconds. */
+  readonly disorder: number;
+  /** How far the watermark stays behind the newest record: a window that ends before that is over. */
+  readonly delay: number;
+  /** How soon a window that has changed gives its row again; null: each gives one row, when it is over. */
+  readonly updatesEvery: number | null;
+}
+
 export interface RunContext {
   readonly pipeline: string;
   readonly version: string;
@@ -40,6 +50,8 @@ export interface RunContext {
   readonly duplicates: "in order" | "grouped";
   /** Whether aggregates go on from what earlier batches left, in the memory that the runner gives them. */
   readonly goesOn: boolean;
+  /** Absent where the input has an end, or where the memory of a job that goes on holds what comes. */
+  readonly unbounded?: Unbounded;
   /** Absent: all windows. In a job that goes on, the memory of its aggregates knows. */
   readonly covers?: CoveredWindows;
 }

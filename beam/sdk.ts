@@ -29,7 +29,7 @@ import * as directRunner from "apache-beam/runners/direct_runner";
 import * as jsCoders from "apache-beam/coders/js_coders";
 import * as standardCoders from "apache-beam/coders/standard_coders";
 import * as requiredCoders from "apache-beam/coders/required_coders";
-import { type Coder as SdkCoder } from "apache-beam/coders/coders";
+import * as coders from "apache-beam/coders/coders";
 import * as pipelines from "apache-beam/internal/pipeline";
 import { applyFixes } from "./fixes";
 
@@ -37,6 +37,7 @@ applyFixes();
 
 export {
   beam,
+  coders,
   directRunner,
   fnApi,
   fnClients,
@@ -66,7 +67,7 @@ export namespace sdk {
   export type AnyCollection = pvalue.PCollection<unknown>;
   export type Pipeline = pipelines.Pipeline;
   export type PipelineProto = runnerApi.Pipeline;
-  export type Coder = SdkCoder<unknown>;
+  export type Coder = coders.Coder<unknown>;
   export type TransformProto = runnerApi.PTransform;
   export type WindowingStrategy = runnerApi.WindowingStrategy;
   export type WindowedValue = values.WindowedValue<unknown>;

@@ -103,11 +103,15 @@ function windowFnProto(windowing: Windowing): { urn: string; payload: Uint8Array
   }
 }
 
-/** The strategy of a collection that is windowed so; panes accumulate: each one stands for the whole window. */
+/**
+ * The strategy of a collection that is windowed so; panes accumulate: each one stands for the whole window. `updatesEvery`:
+ * before its end a window that has changed gives a pane so many milliseconds later.
+ */
 export function windowingStrategy(
   pipeline: sdk.Pipeline,
   windowing: Windowing,
   lateness: number,
+  updatesEvery: number | null = null,
 ): sdk.WindowingStrategy {
   if (!Number.isSafeInteger(lateness) || lateness < 0) {
     throw new Error(`A lateness must be a whole number of milliseconds, not ${lateness}`);
@@ -123,5 +127,20 @@ export function windowingStrategy(
     ...strategy,
     allowedLateness: BigInt(lateness),
     accumulationMode: runnerApi.AccumulationMode_Enum.ACCUMULATING,
+    ...(updatesEvery === null ? {} : { trigger: updating(updatesEvery) }),
   };
+}
+
+/** Panes by the clock, and one at the window's end whether anything has changed since or not: it is the last word. */
+function updating(every: number): sdk.WindowingStrategy["trigger"] {
+  const delay = { oneofKind: "delay", delay: { delayMillis: BigInt(every) } } as const;
+  const early = runnerApi.Trigger.create({
+    trigger: {
+      oneofKind: "afterProcessingTime",
+      afterProcessingTime: { timestampTransforms: [{ timestampTransform: delay }] },
+    },
+  });
+  return runnerApi.Trigger.create({
+    trigger: { oneofKind: "afterEndOfWindow", afterEndOfWindow: { earlyFirings: early } },
+  });
 }

@@ -16,8 +16,9 @@ import { jobSettings, lookForLetters, replay } from "../runners/direct/replay";
 import { runBatch } from "../runners/direct/run-batch";
 import { direct, type Engine } from "../runners/engine";
 import { readDotEnv } from "../runners/dot-env";
-import { detach, type Detached } from "../runners/flink/detach";
+import { detach, letGo, type Detached } from "../runners/flink/detach";
 import { flink, type FlinkWishes } from "../runners/flink/flink";
+import { beginStream } from "../runners/flink/stream";
 import { ownPipelines } from "../runners/own-pipelines";
 import { runContinuous, type JobRequest } from "../runners/direct/run-continuous";
 import { Log } from "../runners/observe/log";
@@ -245,7 +246,10 @@ async function run(asked: Pipeline, said: Said): Promise<number> {
     const request = { pipeline, params, options, outputs, signal: stop.signal, onProgress };
     if (options.detach) {
       const inputs = inputAddresses(pipeline, options.from, params);
-      const detached = await detach({ ...request, inputs }, wishesOf(pipeline, options, tell));
+      const wishes = wishesOf(pipeline, options, tell);
+      const detached = options.streaming
+        ? await letGo(pipeline.name, await beginStream({ ...request, inputs }, wishes), stop.signal)
+        : await detach({ ...request, inputs }, wishes);
       tell(detachedText(detached));
       if (said.has("json")) process.stdout.write(`${JSON.stringify(detached)}\n`);
       return DONE;
@@ -414,8 +418,7 @@ function checkTogether(options: RunOptions): void {
   if (!streaming && alone !== undefined) throw new UsageError(`--${alone} goes with --streaming only`);
   if (migrate && reset) throw new UsageError("--migrate keeps what --reset forgets: say one of the two");
   if (once && flush) throw new UsageError("--once leaves windows open and --flush closes them: say one of the two");
-  if (streaming && runner === "flink")
-    throw new UsageError("--runner=flink runs what has an end: leave --streaming out, or use --runner=direct");
+  if (streaming && runner === "flink") checkStream(options);
   const flinks = (["flink-master", "worker-host", "parallelism", "fallback-runner"] as const).find(
     (name) => options[name] !== undefined,
   );
@@ -433,6 +436,19 @@ function checkTogether(options: RunOptions): void {
     throw new UsageError(`--${lonely} goes with --flink-master only`);
   if (options.until !== undefined && streaming)
     throw new UsageError("--until says where a run ends, but one with --streaming goes on: leave one of the two out");
+}
+
+/** What a job that goes on cannot be told when a cluster keeps it. */
+function checkStream(options: RunOptions): void {
+  const { once, flush, reset, migrate, http, fallback, "fallback-runner": orElse } = options;
+  const isSaid = { once, flush, reset, migrate, http, fallback, "fallback-runner": orElse };
+  const direct = Object.entries(isSaid).find(([, said]) => said !== undefined && said !== false)?.[0];
+  if (direct !== undefined)
+    throw new UsageError(`--${direct} is not for a job that goes on on Flink: leave it out, or use --runner=direct`);
+  if (options["flink-master"] !== undefined && options.workers === "here")
+    throw new UsageError(
+      "A job that goes on on a cluster has its code there: give --workers=process, or host:port of a pool",
+    );
 }
 
 /** A job that goes on: it asks before it forgets, and tells what happens to it. */

@@ -99,7 +99,7 @@ test("with --runner=flink: what of Java and Flink is there, and what is fetched 
   expect(fetching.code).toBe(0);
   expect(flink(fetching).map(({ state, text }) => [state, text])).toEqual([
     ["fine", `Java for --runner=flink: ${at("bin/java")}`],
-    ["missing", "Flink's job server is fetched by the first run, about 155 MB"],
+    ["missing", "Flink's job server is fetched by the first run, about 177 MB"],
   ]);
   expect(flink(await doctor())).toEqual([]);
 });

@@ -39,6 +39,8 @@ export interface SourceConnector {
   read(range: Range, signal?: AbortSignal): AsyncIterable<SourceRecord[]>;
   /** Opens a source that goes on, for a job. Absent where a source has an end. */
   follow?(address: Address, job: string): Promise<Followed>;
+  /** What a cluster needs to read it by itself, without an end; changes nothing. Absent where no cluster can. */
+  readByRunner?(address: Address, wish: RunnerWish): Promise<RunnerRead>;
   /**
    * The records of a source that gives each of them once and never again; they go through an inbox. It ends when the
    * signal says so, with all that it has taken in. What may pass it tries again by itself: what it throws ends the job.
@@ -111,6 +113,31 @@ export interface Followed {
   close(): Promise<void>;
 }
 
+export interface RunnerWish {
+  readonly job: string;
+  readonly at: StartAt;
+  /** How far a record's time may be from its event time, in milliseconds. */
+  readonly disorder: number;
+  /** Whether it begins there, and does not go on from where another one stood. */
+  readonly isNew: boolean;
+}
+
+/** A topic of Kafka, as Beam's own reader takes it. */
+export interface RunnerRead {
+  /** host:port, with commas between them. */
+  readonly brokers: string;
+  readonly topic: string;
+  /** Settings of the consumer, as Kafka names them. Never a secret. */
+  readonly consumer: Readonly<Record<string, string>>;
+  /** It begins with records of this time; null: where the settings say. */
+  readonly since: number | null;
+  readonly partitions: number;
+  /** Those that have no record now: until they have one, nobody knows how far their time is, and no window ends. */
+  readonly silent: readonly string[];
+  /** Of this time or later no record is missing in front of where it begins; null when none is missing at all. */
+  readonly wholeFrom: number | null;
+}
+
 /** One batch: what is being run, and over which ranges. */
 export interface Batch {
   readonly job: string;
@@ -149,6 +176,11 @@ export interface Turn {
 export interface Output {
   readonly name: string;
   readonly table: Table;
+  /**
+   * A column that only grows: a row never takes the place of one that has more there. So a writer that was taken for dead, and
+   * is not, puts nothing old over what another has written since.
+   */
+  readonly growsBy?: string;
 }
 
 /** What tells the dead letters of a job apart. */

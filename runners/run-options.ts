@@ -28,6 +28,17 @@ export const RunOptions = z.object({
     .describe(
       "with --workers=process or host:port: the command comes back when the cluster has the job, whose workers write the rows, into PostgreSQL, some at a time, each in the place of the row of its key",
     ),
+  "checkpoint-interval": positiveDuration()
+    .default(10_000)
+    .describe("with --streaming on Flink: how often the cluster keeps where the job stands"),
+  "from-savepoint": z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      "with --streaming on Flink: goes on from there: what the verbs stop and savepoint have printed, or a checkpoint",
+    )
+    .meta({ value: "path" }),
   "worker-host": z
     .string()
     .min(1)

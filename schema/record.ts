@@ -34,6 +34,15 @@ export interface Range {
   readonly detail: Readonly<Record<string, string | number | boolean | null>>;
 }
 
+/** A header that says of a record without a value, as a changelog has them, that its key is gone. */
+export const TOMBSTONE = "tombstone";
+
+/** Bytes that are no text as base64, marked as such like everywhere else. */
+export function textOf(raw: Raw | null): string {
+  if (raw === null || typeof raw === "string") return raw ?? "";
+  return `base64:${Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength).toString("base64")}`;
+}
+
 /** Length in bytes of a record's value as it was read. */
 export function sizeOf(value: Raw): number {
   return typeof value === "string" ? Buffer.byteLength(value) : value.byteLength;

@@ -9,9 +9,12 @@ import {
   type CoveredWindows,
   type DoFn,
   type Emitters,
+  type Place,
+  type Unbounded,
 } from "../beam";
 import { Accumulation, type Group } from "./accumulate";
 import { keyOf, timeOf, type PartOutputs, type Plan } from "./aggregate-plan";
+import { Arrivals } from "./arrivals";
 import { IdSet, type Id } from "./id-set";
 import { type Fields } from "./measure-states";
 
@@ -20,6 +23,7 @@ const REPORT_EVERY = 8192;
 interface Open extends Bounds {
   readonly key: string;
   readonly group: Group;
+  rows: number;
 }
 
 /** Adds rows up where they are. With `unique`, duplicates are found here too: all rows must pass this one place. */
@@ -27,6 +31,7 @@ export class AddUp implements DoFn<Fields, PartOutputs> {
   readonly outputs = ["parts", "late"] as const;
   private accumulation?: Accumulation;
   private count?: Count;
+  private arrivals?: Arrivals | null;
   private watermark = Number.NEGATIVE_INFINITY;
   private since = Number.NEGATIVE_INFINITY;
   private until = Number.POSITIVE_INFINITY;
@@ -47,10 +52,13 @@ export class AddUp implements DoFn<Fields, PartOutputs> {
     readonly plan: Plan,
     readonly maxHeld: number,
     readonly covers: CoveredWindows = ALL_WINDOWS,
+    readonly unbounded: Unbounded | null = null,
   ) {}
 
   startBundle(count: Count): void {
     this.accumulation = new Accumulation(this.plan.measures);
+    // What has come is not forgotten from bundle to bundle.
+    this.arrivals ??= this.unbounded === null ? null : new Arrivals(this.plan.at, this.unbounded);
     this.count = count;
     this.watermark = Number.NEGATIVE_INFINITY;
     this.open = new Map();
@@ -62,9 +70,10 @@ export class AddUp implements DoFn<Fields, PartOutputs> {
     this.came = this.aggregated = this.duplicates = this.late = this.outside = 0;
   }
 
-  process(row: Fields, emit: Emitters<PartOutputs>): void {
+  process(row: Fields, emit: Emitters<PartOutputs>, place?: () => Place): void {
     const { at, window, unique } = this.plan;
     const time = timeOf(row, at);
+    if (this.arrivals != null && place !== undefined) this.arrivals.see(time, place().timestamp);
     const key = keyOf(row, this.plan.by);
     const id = unique === null ? null : ((row[unique] ?? null) as Id | null);
     if (window.kind === "fixed") {
@@ -101,9 +110,16 @@ export class AddUp implements DoFn<Fields, PartOutputs> {
       return;
     }
     this.aggregated += 1;
-    const group =
-      this.plan.window.kind === "sessions" ? this.sessionOf(start, end, key) : this.groupOf(start, end, key);
-    this.accumulation?.add(group, row, time, id);
+    const accumulation = this.accumulation as Accumulation;
+    if (this.arrivals?.mayBeOver(end) === true) {
+      const group = accumulation.create();
+      accumulation.add(group, row, time, id);
+      this.send({ key, start, end, group, rows: 1 }, emit);
+      return;
+    }
+    const open = this.plan.window.kind === "sessions" ? this.sessionOf(start, end, key) : this.openOf(start, end, key);
+    open.rows += 1;
+    accumulation.add(open.group, row, time, id);
   }
 
   private seenIn(start: number, key: string): IdSet {
@@ -120,17 +136,17 @@ export class AddUp implements DoFn<Fields, PartOutputs> {
     return (this.accumulation as Accumulation).create();
   }
 
-  private groupOf(start: number, end: number, key: string): Group {
+  private openOf(start: number, end: number, key: string): Open {
     const open = this.open as Map<number, Map<string, Open>>;
     let ofWindow = open.get(start);
     if (ofWindow === undefined) open.set(start, (ofWindow = new Map<string, Open>()));
     let found = ofWindow.get(key);
-    if (found === undefined) ofWindow.set(key, (found = { key, start, end, group: this.newGroup() }));
-    return found.group;
+    if (found === undefined) ofWindow.set(key, (found = { key, start, end, group: this.newGroup(), rows: 0 }));
+    return found;
   }
 
   /** The session of the key that [start, end) belongs to, joined with every other one that it bridges. */
-  private sessionOf(start: number, end: number, key: string): Group {
+  private sessionOf(start: number, end: number, key: string): Open {
     const sessions = this.sessions as Map<string, Open[]>;
     let ofKey = sessions.get(key);
     if (ofKey === undefined) sessions.set(key, (ofKey = []));
@@ -143,13 +159,15 @@ export class AddUp implements DoFn<Fields, PartOutputs> {
     const [first, ...others] = touching;
     const group = first?.group ?? this.newGroup();
     for (const other of others) group.merge(other.group.freeze());
-    ofKey.splice(from, to - from, {
+    const session = {
       key,
       start: Math.min(start, first?.start ?? start),
       end: Math.max(end, touching.at(-1)?.end ?? end),
       group,
-    });
-    return group;
+      rows: touching.reduce((sum, { rows }) => sum + rows, 0),
+    };
+    ofKey.splice(from, to - from, session);
+    return session;
   }
 
   onWatermark(watermark: number, emit: Emitters<PartOutputs>): void {
@@ -171,13 +189,15 @@ export class AddUp implements DoFn<Fields, PartOutputs> {
     this.report();
   }
 
-  private send({ key, start, end, group }: Open, emit: Emitters<PartOutputs>): void {
-    emit.parts({ key, value: { frozen: group.freeze() } }, { start, end });
+  private send({ key, start, end, group, rows }: Open, emit: Emitters<PartOutputs>): void {
+    const frozen = group.freeze();
+    emit.parts({ key, value: this.unbounded === null ? { frozen } : { frozen, count: rows } }, { start, end });
   }
 
   private report(): void {
     this.count?.("to aggregate", this.came);
-    this.count?.("aggregated", this.aggregated);
+    // Which of them are late only the runner knows, so they are counted where it gives them.
+    if (this.unbounded === null) this.count?.("aggregated", this.aggregated);
     this.count?.("duplicate", this.duplicates);
     this.count?.("late", this.late);
     this.count?.("outside", this.outside);

@@ -15,7 +15,12 @@ export interface Plan {
 }
 
 /** What is grouped: accumulators or, where duplicates are yet to be found, the measured fields of the rows themselves. */
-export type Part = { readonly frozen: FrozenGroup } | { readonly rows: readonly Candidate[] };
+export type Part =
+  | {
+      readonly frozen: FrozenGroup;
+      /** How many rows it is made of, where the runner tells which are late. */ readonly count?: number;
+    }
+  | { readonly rows: readonly Candidate[] };
 export type Candidate = readonly [id: Id | null, time: number, row: Fields];
 
 /** The fields that are measured, each once. */

@@ -16,7 +16,7 @@ import {
 } from "../beam";
 import { AddUp } from "./add-up";
 import { MAX_HELD, measuredFields, type PartOutputs, type Plan } from "./aggregate-plan";
-import { noteAggregate } from "./aggregates-of";
+import { definitionOf, noteAggregate } from "./aggregates-of";
 import { GoOn } from "./go-on";
 import { Gather } from "./gather";
 import { type Id } from "./id-set";
@@ -82,15 +82,24 @@ export function aggregate<
     if (context.goesOn) return input.apply(perElement("go on", new GoOn(name, plan))).rows;
     // Sessions join after the fact, so only the whole session can tell what is a duplicate in it.
     const grouped = unique !== null && (window.kind === "sessions" || context.duplicates === "grouped");
-    const { batch, covers = ALL_WINDOWS } = context;
+    const { batch, covers = ALL_WINDOWS, unbounded = null } = context;
     const { wholeFrom } = covers;
     const partial: DoFn<Fields, PartOutputs> = grouped
-      ? new Gather(plan, MAX_HELD, measuredFields(measures), covers)
-      : new AddUp(plan, MAX_HELD, covers);
+      ? new Gather(plan, MAX_HELD, measuredFields(measures), covers, unbounded)
+      : new AddUp(plan, MAX_HELD, covers, unbounded);
     const cut = wholeFrom === null ? null : { aggregate: name, batch, wholeFrom };
-    const shapes = { parts: keyedInto(window, lateness) };
-    const { parts } = input.apply(perElement(grouped ? "gather" : "add up", partial, shapes));
-    return parts.apply(groupByKey()).apply(perElement("to row", new ToRow(plan, cut))).rows;
+    const toRow = new ToRow(plan, cut, unbounded !== null);
+    const gather = grouped ? "gather" : "add up";
+    if (unbounded === null) {
+      const { parts } = input.apply(perElement(gather, partial, { parts: keyedInto(window, lateness) }));
+      return parts.apply(groupByKey()).apply(perElement("to row", toRow)).rows;
+    }
+    // The runner's delay has the lateness in it. Sessions that may yet merge have no row that could stay.
+    const shape = keyedInto(window, 0, window.kind === "sessions" ? null : unbounded.updatesEvery);
+    // By their names steps find their state in a savepoint: what was kept by another definition is not for this one.
+    const definition = definitionOf({ name, plan });
+    const { parts } = input.apply(perElement(`${gather} ${definition}`, partial, { parts: shape }));
+    return parts.apply(groupByKey(`group ${definition}`)).apply(perElement("to row", toRow)).rows;
   });
   // What the plan makes of rows is beyond the compiler; the signature says it.
   return transform as never;

@@ -1,5 +1,6 @@
 // Which aggregates a graph has: a job that goes on stores their accumulators, and must know when they have changed.
-import { type RunContext } from "../beam";
+import { hash } from "node:crypto";
+import { canonicalJson, type RunContext } from "../beam";
 import { type Plan } from "./aggregate-plan";
 
 export interface NamedAggregate {
@@ -13,6 +14,11 @@ export function noteAggregate(context: RunContext, aggregate: NamedAggregate): v
   const known = aggregates.get(context);
   if (known === undefined) aggregates.set(context, [aggregate]);
   else known.push(aggregate);
+}
+
+/** A few letters that are the same as long as what is kept of its windows can be gone on with. How late a row may be can change. */
+export function definitionOf({ name, plan: { by, at, window, unique, measures } }: NamedAggregate): string {
+  return hash("sha256", canonicalJson({ name, by, at, window, unique, measures }), "hex").slice(0, 8);
 }
 
 /** The aggregates of the graphs that were built for this context. */

@@ -74,6 +74,9 @@ export class Clean implements DoFn<SourceRecord, Outputs> {
     }
     const context: StepContext = (this.current ??= { batchTime: this.run.batchTime, record });
     this.current.record = record;
+    // Where no batch ends, the records themselves say how late it is: the same when they are read again.
+    if (this.run.unbounded !== undefined)
+      this.current.batchTime = Math.max(this.run.batchTime, record.timestamp ?? Number.NEGATIVE_INFINITY);
     let value: unknown = record.value;
     for (const step of this.chain ?? []) {
       let result: StepResult<unknown>;

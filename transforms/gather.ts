@@ -8,8 +8,11 @@ import {
   type CoveredWindows,
   type DoFn,
   type Emitters,
+  type Place,
+  type Unbounded,
 } from "../beam";
 import { keyOf, timeOf, type Candidate, type PartOutputs, type Plan } from "./aggregate-plan";
+import { Arrivals } from "./arrivals";
 import { type Id } from "./id-set";
 import { type Fields } from "./measure-states";
 
@@ -17,6 +20,7 @@ import { type Fields } from "./measure-states";
 export class Gather implements DoFn<Fields, PartOutputs> {
   readonly outputs = ["parts", "late"] as const;
   private count?: Count;
+  private arrivals?: Arrivals | null;
   private watermark = Number.NEGATIVE_INFINITY;
   private gathered?: Map<string, { readonly key: string; readonly bounds: Bounds; readonly rows: Candidate[] }>;
   private held = 0;
@@ -30,19 +34,23 @@ export class Gather implements DoFn<Fields, PartOutputs> {
     /** The fields that are measured. */
     readonly fields: readonly string[],
     readonly covers: CoveredWindows = ALL_WINDOWS,
+    readonly unbounded: Unbounded | null = null,
   ) {}
 
   startBundle(count: Count): void {
     this.count = count;
+    // What has come is not forgotten from bundle to bundle.
+    this.arrivals ??= this.unbounded === null ? null : new Arrivals(this.plan.at, this.unbounded);
     this.watermark = Number.NEGATIVE_INFINITY;
     this.gathered = new Map();
     this.held = 0;
     this.came = this.late = this.outside = 0;
   }
 
-  process(row: Fields, emit: Emitters<PartOutputs>): void {
+  process(row: Fields, emit: Emitters<PartOutputs>, place?: () => Place): void {
     const { at, by, window, unique, lateness } = this.plan;
     const time = timeOf(row, at);
+    if (this.arrivals != null && place !== undefined) this.arrivals.see(time, place().timestamp);
     const key = keyOf(row, by);
     const candidate: Candidate = [
       unique === null ? null : ((row[unique] ?? null) as Id | null),
@@ -61,9 +69,13 @@ export class Gather implements DoFn<Fields, PartOutputs> {
         emit.late(row);
         continue;
       }
-      const place = `${bounds.start}|${key}`;
-      const gathered = this.gathered?.get(place);
-      if (gathered === undefined) this.gathered?.set(place, { key, bounds, rows: [candidate] });
+      if (this.arrivals?.mayBeOver(bounds.end) === true) {
+        emit.parts({ key, value: { rows: [candidate] } }, bounds);
+        continue;
+      }
+      const at = `${bounds.start}|${key}`;
+      const gathered = this.gathered?.get(at);
+      if (gathered === undefined) this.gathered?.set(at, { key, bounds, rows: [candidate] });
       else gathered.rows.push(candidate);
       this.held += 1;
     }

@@ -65,8 +65,11 @@ const nearly = fc
     const object: Record<string, unknown> = { ...extra, ...fields };
     if (missing !== null) delete object[missing];
     switch (kind) {
-      case "array":
-        return Object.assign([], object);
+      case "array": {
+        // That of an array is its own.
+        const { length: _, ...others } = object;
+        return Object.assign([], others);
+      }
       case "null prototype":
         return Object.assign(Object.create(null) as object, object);
       case "inherited":

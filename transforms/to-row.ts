@@ -23,6 +23,8 @@ export class ToRow implements DoFn<KV<string, readonly Part[]>, { rows: Fields }
   constructor(
     readonly plan: Plan,
     readonly cut: Cut | null = null,
+    /** Where a window that is over gives a last pane with all of it: that one alone is counted. */
+    readonly countsLast = false,
   ) {}
 
   startBundle(count: Count): void {
@@ -39,19 +41,16 @@ export class ToRow implements DoFn<KV<string, readonly Part[]>, { rows: Fields }
     const accumulation = this.accumulation as Accumulation;
     const group = accumulation.create();
     const candidates: Candidate[] = [];
+    let summed = 0;
     for (const part of parts) {
-      if ("frozen" in part) group.merge(part.frozen);
-      else for (const candidate of part.rows) candidates.push(candidate);
+      if ("frozen" in part) {
+        group.merge(part.frozen);
+        summed += part.count ?? 0;
+      } else for (const candidate of part.rows) candidates.push(candidate);
     }
     const { start, end, pane } = place();
-    if (candidates.length > 0) {
-      const distinct = this.addUnique(candidates, group);
-      const counted = { aggregated: distinct, duplicate: candidates.length - distinct };
-      const { aggregated, duplicate } =
-        pane === "only" ? counted : (this.panes as Panes).newIn(key, start, end, counted);
-      this.count?.("aggregated", aggregated);
-      this.count?.("duplicate", duplicate);
-    }
+    const distinct = candidates.length === 0 ? 0 : this.addUnique(candidates, group);
+    this.tell(key, { start, end }, pane, { aggregated: summed + distinct, duplicate: candidates.length - distinct });
     if (this.cut !== null && !isWhole(this.plan.window, start, this.cut.wholeFrom)) {
       this.count?.("not whole", 1);
       tellOfCut(this.cut.batch, nameOfWindow(this.cut.aggregate, start, end, key));
@@ -64,6 +63,14 @@ export class ToRow implements DoFn<KV<string, readonly Part[]>, { rows: Fields }
       ...Object.fromEntries(this.plan.by.map((field, at) => [field, keys[at]])),
       ...accumulation.results(group.freeze()),
     });
+  }
+
+  private tell(key: string, { start, end }: Bounds, pane: Place["pane"], all: Counted): void {
+    if (all.aggregated === 0 || (this.countsLast && pane === "early")) return;
+    const isFirst = this.countsLast || pane === "only";
+    const { aggregated, duplicate } = isFirst ? all : (this.panes as Panes).newIn(key, start, end, all);
+    this.count?.("aggregated", aggregated);
+    this.count?.("duplicate", duplicate);
   }
 
   /** Answers how many rows are left when each id counts once. */

@@ -3,6 +3,7 @@ import { type Connector } from "../connector";
 import { jsonType } from "../row-text";
 import { checkSink, checkSource } from "./check";
 import { readOptions, writeOptions } from "./options";
+import { readByRunner } from "./read-by-runner";
 import { kafkaSettings } from "./settings";
 import { kafkaSink } from "./sink";
 import { kafkaSource } from "./source";
@@ -24,6 +25,6 @@ export const kafka: Connector = {
     provenAgainst: "Apache Kafka 4.3",
     killTests: ["test/ingest-kill.integration.ts"],
   },
-  source: { ...kafkaSource, check: checkSource },
+  source: { ...kafkaSource, readByRunner, check: checkSource },
   sink: { ...kafkaSink, check: checkSink },
 };

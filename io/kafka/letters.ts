@@ -1,12 +1,11 @@
 // Reads dead letters back from a topic: a message is a letter, one without a value says that the letter of its key is gone.
 import { UsageError } from "../../schema/errors";
-import { type SourceRecord } from "../../schema/record";
+import { TOMBSTONE, type SourceRecord } from "../../schema/record";
 import { type Table } from "../../schema/table";
 import { EVERYTHING, type Address, type LetterNews } from "../connector";
 import { newsOfLine } from "../letters";
 import { formatOf } from "./message-format";
 import { readRange } from "./read";
-import { TOMBSTONE } from "./record-batch";
 import { planTopic } from "./source";
 
 export async function* readLetters(address: Address, table: Table, job: string): AsyncGenerator<LetterNews[]> {

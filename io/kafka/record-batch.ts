@@ -2,7 +2,7 @@
 // many promises and copies for every record; this one makes the record and its texts and nothing else.
 import { isUtf8 } from "node:buffer";
 import { RunError } from "../../schema/errors";
-import { type Raw, type SourceRecord } from "../../schema/record";
+import { textOf, TOMBSTONE, type Raw, type SourceRecord } from "../../schema/record";
 import { crc32c } from "./crc32c";
 import { isOutOfRange } from "./fetch-response";
 import { CODECS, type Codec } from "./unpack";
@@ -18,9 +18,6 @@ const MAX_TIMESTAMP = 35;
 const PRODUCER_ID = 43;
 const COUNT = 57;
 const HEAD = 61;
-
-/** A record whose value is null says in a changelog that its key is gone. */
-export const TOMBSTONE = "tombstone";
 
 export interface RecordBatch {
   readonly firstOffset: number;
@@ -163,12 +160,6 @@ function headersOf(cursor: Cursor, count: number, end: number): Headers {
     headers[textOf(name)] = textOf(value);
   }
   return headers;
-}
-
-/** Bytes that are no text as base64, marked as such like everywhere else. */
-function textOf(raw: Raw | null): string {
-  if (raw === null || typeof raw === "string") return raw ?? "";
-  return `base64:${Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength).toString("base64")}`;
 }
 
 /** A place in the bytes of a batch. */

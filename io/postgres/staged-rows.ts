@@ -28,6 +28,7 @@ export class StagedRows {
     private readonly schema: string,
     private readonly table: Table,
     index: number,
+    private readonly growsBy?: string,
   ) {
     this.stage = `beamline_stage_${index}`;
   }
@@ -107,7 +108,7 @@ export class StagedRows {
         ? "NOTHING"
         : `UPDATE SET ${others.map((name) => `${name} = excluded.${name}`).join(", ")} ` +
           // A row that is as it should be is not written again.
-          `WHERE ROW(${list("t")}) IS DISTINCT FROM ROW(${list("excluded")})`;
+          `WHERE ROW(${list("t")}) IS DISTINCT FROM ROW(${list("excluded")})${this.unlessMore()}`;
     // To look for a conflict where there can be none costs as much as all the rest.
     const onConflict = isNew ? "" : `ON CONFLICT (${key.map(quoteName).join(", ")}) DO ${action}`;
     return (
@@ -115,6 +116,12 @@ export class StagedRows {
       `SELECT DISTINCT ON (${keyColumns}) ${columns.map((_, at) => `s.c${at}`).join(", ")} ` +
       `FROM ${this.source(columns.map((_, at) => at))} ORDER BY ${keyColumns}, s.n DESC ${onConflict}`
     );
+  }
+
+  private unlessMore(): string {
+    if (this.growsBy === undefined) return "";
+    const column = quoteName(this.growsBy);
+    return ` AND (t.${column} IS NULL OR t.${column} <= excluded.${column})`;
   }
 
   /** Takes out what earlier runs of this job left of the ranges that this batch read again, and what it does not give. */

@@ -27,8 +27,8 @@ export class PostgresTarget implements OpenTarget {
     /** Outputs whose rows of this batch are there already. */
     private readonly written: ReadonlySet<string>,
   ) {
-    for (const [index, { name, table }] of outputs.entries()) {
-      this.rows.set(name, new StagedRows(settings.schema, table, index));
+    for (const [index, { name, table, growsBy }] of outputs.entries()) {
+      this.rows.set(name, new StagedRows(settings.schema, table, index, growsBy));
       this.counts.set(name, 0);
     }
   }

@@ -1,5 +1,5 @@
 // A pipeline's graph, built for one batch: its inputs read the batch's ranges, its outputs write to what the batch opened.
-import { newGraph, type Graph, type PCollection, type PTransform, type RunContext } from "../../beam";
+import { newGraph, type Graph, type PCollection, type PTransform, type Root, type RunContext } from "../../beam";
 import { type Pipeline } from "../../pipelines/definition";
 import { type Range, type SourceRecord } from "../../schema/record";
 import { type Row } from "../../schema/table";
@@ -24,10 +24,13 @@ export function buildGraph(
   ranges: Readonly<Record<string, readonly Range[]>>,
   /** What an output's rows go to, by its name. */
   endOf: (output: string) => OutputEnd = (name) => writeOutput(name, context.batch),
+  /** What an input's records come from, by its name. */
+  beginOf: (input: string, root: Root) => PCollection<SourceRecord> = (name, root) =>
+    readRanges(root, name, ranges[name] ?? []),
 ): BuiltGraph {
   const graph = newGraph(context);
   const inputs: Record<string, PCollection<SourceRecord>> = {};
-  for (const name of Object.keys(pipeline.inputs)) inputs[name] = readRanges(graph.root, name, ranges[name] ?? []);
+  for (const name of Object.keys(pipeline.inputs)) inputs[name] = beginOf(name, graph.root);
   const outputs = Object.keys(pipeline.outputs).map((name) => [name, endOf(name)] as const);
   pipeline.build(inputs, Object.fromEntries(outputs), params);
   const times = Object.entries(inputs).map(([name, input]) => [name, timesCleaned(input)] as const);

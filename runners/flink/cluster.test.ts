@@ -41,7 +41,7 @@ test.each([
   expect((await Cluster.at(address)).hasBeam).toBe(false);
   expect((await findCluster(address)).map(({ state, text }) => `${state}: ${text}`)).toEqual([
     `fine: Flink 1.19.3 at ${address}: 4 slots, 3 of them free`,
-    "missing: Beam's jars are not on its class path: each job brings them, about 155 MB",
+    "missing: Beam's jars are not on its class path: each job brings them, about 177 MB",
   ]);
 });
 

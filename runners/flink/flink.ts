@@ -3,7 +3,7 @@
 // commit.
 import { isIP } from "node:net";
 import path from "node:path";
-import { NEEDED_OPTION, neededCode, submit, type CodePlace, type Graph, type PortableJob } from "../../beam";
+import { jobFailure, NEEDED_OPTION, neededCode, submit, type CodePlace, type Graph, type PortableJob } from "../../beam";
 import { messageOf, RunError, UsageError } from "../../schema/errors";
 import { direct, type Engine, type Ran } from "../engine";
 import { ownVersion } from "../own-package";
@@ -43,6 +43,18 @@ export function flink(wishes: FlinkWishes): Engine {
   };
 }
 
+/** How a job is run that is not waited for in this process. */
+export interface Alone {
+  /** Nothing of it may run in this process. */
+  readonly isDetached: boolean;
+  /** Called when the cluster has room for it. */
+  readonly ready?: () => Promise<void>;
+  /** Beam's options beside the usual ones. */
+  readonly options?: Readonly<Record<string, unknown>>;
+  /** Of the small cluster, when one is started. */
+  readonly settings?: Readonly<Record<string, string | number>>;
+}
+
 export interface Begun {
   /** Null where the job server has a small one itself. */
   readonly cluster: Cluster | null;
@@ -53,15 +65,12 @@ export interface Begun {
   readonly workers: string;
 }
 
-/**
- * Submits it. `isDetached`: it goes on without this process, in which nothing of it may run then; `ready` is called when the
- * cluster has room for it.
- */
+/** Submits it. */
 export async function begin(
   graph: Graph,
   wishes: FlinkWishes,
   signal: AbortSignal | undefined,
-  { isDetached = false, ready = async () => {} }: { isDetached?: boolean; ready?: () => Promise<void> } = {},
+  { isDetached, ready, options: more, settings }: Alone = { isDetached: false },
 ): Promise<Begun> {
   const { master, parallelism, tell } = wishes;
   const code = codePlaceOf(wishes.workers);
@@ -70,18 +79,27 @@ export async function begin(
     if (!isDetached) await checkReach(cluster, wishes.workerHost);
     await cluster.untilFree(parallelism ?? 1, signal);
   }
-  await ready();
-  const server = await startJobServer({ cluster, tell, signal });
+  await ready?.();
+  const readsKafka = more?.["streaming"] === true;
+  const server = await startJobServer({
+    cluster,
+    tell,
+    signal,
+    readsKafka,
+    ...(settings === undefined ? {} : { settings }),
+  });
   try {
     const name = nameOnCluster(wishes.job);
     const needs = { [NEEDED_OPTION]: neededCode(ownVersion()) };
-    const options = { parallelism, finishBundleBeforeCheckpointing: true, ...needs };
+    const options = { parallelism, finishBundleBeforeCheckpointing: true, ...needs, ...more };
     const here = `${wishes.workerHost ?? HERE}:0`;
     const job = await submit(graph, { endpoint: server.endpoint, jobName: name, options, here, code, isDetached });
     return { cluster, server, job, name, tell, workers: wishes.workers };
   } catch (error) {
+    // What it did not like only its log says.
+    const log = (error as Error).name === "RpcError" ? await server.log() : null;
     await server.stop();
-    throw error;
+    throw log === null ? error : jobFailure([log]);
   }
 }
 

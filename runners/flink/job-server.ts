@@ -1,7 +1,7 @@
 // Beam's job server for Flink as a process of this run: it takes the graph, and hands it to a cluster or to the small one
 // that it has itself. It ends with this process, however that ends.
 import { spawn, type ChildProcess } from "node:child_process";
-import { open, mkdtemp, rm } from "node:fs/promises";
+import { open, mkdtemp, rm, writeFile } from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -23,8 +23,8 @@ const jars: Jars = {
 };
 
 const OWN_CLUSTER = "[local]";
-/** Java compiles it when it starts. */
-const WITHOUT_JARS = path.join(__dirname, "JobServerWithoutJars.java");
+/** Ours, where it is needed; Java compiles it when it starts. */
+const OWN_SERVER = path.join(__dirname, "JobServer.java");
 
 /** On a busy machine it takes half a minute. */
 const START_MS = 180_000;
@@ -47,6 +47,10 @@ export interface Wishes {
   readonly cluster: Pick<Cluster, "address" | "hasBeam"> | null;
   readonly tell: (sentence: string) => void;
   readonly signal?: AbortSignal | undefined;
+  /** Whether jobs read Kafka without an end. */
+  readonly readsKafka?: boolean;
+  /** Flink's settings for the small cluster. */
+  readonly settings?: Readonly<Record<string, string | number>>;
   readonly environment?: Environment;
 }
 
@@ -73,10 +77,12 @@ function refuseWindows(): void {
     throw new UsageError("Flink's job server is not started on Windows itself: run the same command in WSL");
 }
 
-export async function startJobServer({ cluster, tell, signal, environment = process.env }: Wishes): Promise<JobServer> {
+export async function startJobServer(wishes: Wishes): Promise<JobServer> {
+  const { cluster, tell, signal, settings, readsKafka = false, environment = process.env } = wishes;
   refuseWindows();
   const isBare = cluster?.hasBeam === true;
-  const { java, classPath, fetch } = await findJavaProgram({ ...jars, java: { compiler: isBare } }, environment);
+  const isOwn = isBare || readsKafka;
+  const { java, classPath, fetch } = await findJavaProgram({ ...jars, java: { compiler: isOwn } }, environment);
   await fetch((text) => tell(`Flink: ${text}`));
   if (cluster !== null && !isBare)
     tell(
@@ -86,7 +92,9 @@ export async function startJobServer({ cluster, tell, signal, environment = proc
   const directory = await mkdtemp(path.join(os.tmpdir(), "beamline-flink-"));
   const port = await freePort();
   const logFile = path.join(directory, "job-server.log");
-  const child = await startJava(java, javaArgs(classPath, port, cluster, directory), logFile);
+  // The settings of a small cluster. JSON is YAML too.
+  await writeFile(path.join(directory, "config.yaml"), JSON.stringify(settings ?? {}));
+  const child = await startJava(java, javaArgs(classPath, port, { cluster, isBare, isOwn }, directory), logFile);
   const stop = async (): Promise<void> => {
     await ended(child);
     await rm(directory, { recursive: true, force: true });
@@ -105,13 +113,18 @@ export async function startJobServer({ cluster, tell, signal, environment = proc
   }
 }
 
-function javaArgs(classPath: string, port: number, cluster: Wishes["cluster"], directory: string): string[] {
+function javaArgs(
+  classPath: string,
+  port: number,
+  { cluster, isBare, isOwn }: Pick<Wishes, "cluster"> & { readonly isBare: boolean; readonly isOwn: boolean },
+  directory: string,
+): string[] {
   const opens = ["java.util", "java.lang"].map((name) => `--add-opens=java.base/${name}=ALL-UNNAMED`);
   const logging = ["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dorg.slf4j.simpleLogger.showDateTime=true"];
-  const main = cluster?.hasBeam === true ? WITHOUT_JARS : "org.apache.beam.runners.flink.FlinkJobServerDriver";
-  const server = [main, "--job-host", HOST, "--job-port", String(port)];
+  const main = isOwn ? OWN_SERVER : "org.apache.beam.runners.flink.FlinkJobServerDriver";
+  const server = [main, "--job-host", HOST, "--job-port", String(port), "--flink-conf-dir", directory];
   const others = ["--artifact-port=0", "--expansion-port=0", `--artifacts-dir=${path.join(directory, "artifacts")}`];
-  const memory = ["-Xmx1g", `-Djava.io.tmpdir=${directory}`];
+  const memory = ["-Xmx1g", `-Djava.io.tmpdir=${directory}`, ...(isBare ? ["-Dbeamline.jars=none"] : [])];
   return [
     ...memory,
     ...opens,

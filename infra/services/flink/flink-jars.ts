@@ -10,5 +10,5 @@ export const FLINK_VERSION = "1.19";
 export const flinkJars: Pick<Jars, "name" | "pom" | "megabytes"> = {
   name: "beam-flink",
   pom: path.join(__dirname, "pom.xml"),
-  megabytes: 155,
+  megabytes: 177,
 };

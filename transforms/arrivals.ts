@@ -1,0 +1,33 @@
+// Rows as they come in a job that a cluster keeps going. Its runner knows only the times that records have at their source, so
+// those of rows must be near them. And it counts as late what comes for a window that is over, part by part: a row that may
+// be late makes a part of its own, so that its parts are rows.
+import { type Unbounded } from "../beam";
+import { formatDuration } from "../schema/duration";
+import { RunError } from "../schema/errors";
+import { timeText } from "../schema/time-text";
+
+export class Arrivals {
+  private newest = Number.NEGATIVE_INFINITY;
+
+  constructor(
+    private readonly at: string,
+    private readonly unbounded: Unbounded,
+  ) {}
+
+  /** Takes note of a row, by its event time and by the time of its record. */
+  see(time: number, recordTime: number): void {
+    const { disorder } = this.unbounded;
+    if (Math.abs(time - recordTime) > disorder)
+      throw new RunError(
+        `${this.at} is ${timeText(time)}, and Kafka has ${timeText(recordTime)} for the record: they are ` +
+          `${formatDuration(Math.abs(Math.round(time - recordTime)))} apart, more than --disorder (${formatDuration(disorder)}). ` +
+          "On a cluster windows end by Kafka's time: have the producer give records their own time, or raise --disorder",
+      );
+    if (recordTime > this.newest) this.newest = recordTime;
+  }
+
+  /** Whether the window that ends there may be over: by what has come here, no watermark is further. */
+  mayBeOver(end: number): boolean {
+    return end <= this.newest - this.unbounded.delay;
+  }
+}

@@ -80,4 +80,4 @@ function rawOf(reader: Reader): Raw | null {
     : new Uint8Array(bytes);
 }
 
-coders.globalRegistry().registerConstructor(JAVA_CODER_URN, () => new KafkaRecordCoder() as never);
+coders.globalRegistry().registerConstructor(JAVA_CODER_URN, () => new KafkaRecordCoder());

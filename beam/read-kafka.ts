@@ -27,7 +27,7 @@ export function readKafka(name: string, wanted: KafkaRead): PTransform<Root, PCo
     // No worker of ours has a part in it.
     proto.environmentId = "";
     const { UNBOUNDED } = runnerApi.IsBounded_Enum;
-    return pipeline.createPCollectionInternal(new KafkaRecordCoder() as never, undefined, UNBOUNDED);
+    return pipeline.createPCollectionInternal(new KafkaRecordCoder(), undefined, UNBOUNDED);
   };
   return beam.withName(name, expand) as unknown as PTransform<Root, PCollection<SourceRecord>>;
 }

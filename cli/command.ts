@@ -24,9 +24,9 @@ import { beginStream, stream } from "../runners/flink/stream";
 import { ownPipelines } from "../runners/own-pipelines";
 import { runContinuous, type JobRequest } from "../runners/direct/run-continuous";
 import { Log } from "../runners/observe/log";
-import { CancelOptions, ReplayOptions, RunOptions, StatusOptions } from "../runners/run-options";
+import { CancelOptions, ReplayOptions, RunOptions, SavepointOptions, StatusOptions } from "../runners/run-options";
 import { messageOf, RunError, UsageError } from "../schema/errors";
-import { cancelClusterJob, showClusterJobs } from "./cluster-jobs";
+import { cancelClusterJob, keepClusterJob, showClusterJobs } from "./cluster-jobs";
 import { describe, describeJson } from "./describe";
 import { commandName, generalHelp, switchesOf, table, usages, verbHelp, verbs, type Verb } from "./help";
 import { init } from "./init";
@@ -97,6 +97,9 @@ async function obey(args: readonly string[]): Promise<number> {
       return show(pipeline, said);
     case "status":
       return status(extra[0], said);
+    case "savepoint":
+    case "stop":
+      return keep(verb, extra[0], said);
     case "cancel":
       return cancel(extra[0], said);
     case "replay":
@@ -114,6 +117,7 @@ async function obey(args: readonly string[]): Promise<number> {
 function parametersOfVerb(verb: Verb, pipeline: Pipeline | null): Parameter[] {
   if (verb === "status") return parametersOf(StatusOptions);
   if (verb === "cancel") return parametersOf(CancelOptions);
+  if (verb === "savepoint" || verb === "stop") return parametersOf(SavepointOptions);
   if (pipeline === null) return [];
   if (verb === "run" || verb === "doctor") return withOwn(verb, parametersOf(RunOptions), pipeline);
   return verb === "replay" ? withOwn("replay", parametersOf(ReplayOptions), pipeline) : [];
@@ -170,7 +174,8 @@ function choose(words: readonly Word[], pipelines: readonly Pipeline[], own: rea
 }
 
 /** By its name, where others take a pipeline. */
-const takesJob = (verb: Verb): verb is "status" | "cancel" => verb === "status" || verb === "cancel";
+const takesJob = (verb: Verb): verb is "status" | "savepoint" | "stop" | "cancel" =>
+  ["status", "savepoint", "stop", "cancel"].includes(verb);
 
 const wantsHelp = (words: readonly Word[]) => words.some(({ kind, text }) => kind !== "name" && text === "help");
 
@@ -222,6 +227,22 @@ async function cancel(job: string | undefined, said: Said): Promise<number> {
   const ended = await cancelClusterJob(master, job);
   if (said.has("json")) process.stdout.write(`${JSON.stringify(ended)}\n`);
   print(harmless(`Ended ${ended.name}, job ${ended.id}: ${ended.state}. What it has written stays`));
+  return DONE;
+}
+
+/** Keeps where a job on a cluster stands; `stop` ends it with that. */
+async function keep(verb: "savepoint" | "stop", job: string | undefined, said: Said): Promise<number> {
+  readDotEnv();
+  const { "flink-master": master, "savepoint-dir": directory } = readParameters(SavepointOptions, said, process.env);
+  if (job === undefined) throw new UsageError(`${verb} what? ${commandName()} ${usages[verb]}`);
+  if (master === undefined) throw new UsageError(`${verb} is for a job on a cluster: give --flink-master`);
+  const kept = await keepClusterJob(master, job, { ends: verb === "stop", directory });
+  if (said.has("json")) process.stdout.write(`${JSON.stringify(kept)}\n`);
+  print(
+    harmless(
+      `${verb === "stop" ? "Ended" : "Kept"} ${kept.name}, job ${kept.id}: run it again with --from-savepoint ${kept.savepoint}`,
+    ),
+  );
   return DONE;
 }
 

@@ -1,6 +1,6 @@
 // Help texts, made from the same models as the flags themselves.
 import { type Pipeline } from "../pipelines/definition";
-import { CancelOptions, ReplayOptions, RunOptions, StatusOptions } from "../runners/run-options";
+import { CancelOptions, ReplayOptions, RunOptions, SavepointOptions, StatusOptions } from "../runners/run-options";
 import { parametersOf, type Parameter } from "./parameters";
 
 export const VERBS = {
@@ -9,6 +9,8 @@ export const VERBS = {
   describe: "show a pipeline: inputs, outputs, parameters, graph",
   doctor: "check the configuration and reach every server that is named; changes nothing",
   status: "show how the jobs stand that go on (--streaming), or those on a cluster (--flink-master)",
+  savepoint: "keep where a job on a cluster stands, and let it go on",
+  stop: "end a job on a cluster with a savepoint, from which it can go on",
   cancel: "end a job on a cluster",
   replay: "try the dead letters of a job again, such as after a step was repaired",
   init: "write a first pipeline, its sample and its test into this directory",
@@ -27,6 +29,8 @@ const OF_VERB: Readonly<Record<Verb, readonly Switch[]>> = {
   describe: [JSON_SWITCH],
   doctor: [JSON_SWITCH],
   status: [JSON_SWITCH],
+  savepoint: [JSON_SWITCH],
+  stop: [JSON_SWITCH],
   cancel: [JSON_SWITCH],
   replay: [JSON_SWITCH],
   init: [["no-install", "write the files only, without npm install"]],
@@ -46,6 +50,8 @@ export const usages: Readonly<Record<Verb, string>> = {
   describe: "describe <pipeline> [--json]",
   doctor: "doctor [pipeline] [flags of run] [--json]",
   status: "status [job] [--state-dir DIR] [--max-age AGE] [--flink-master HOST:PORT] [--json]",
+  savepoint: "savepoint <job> --flink-master HOST:PORT [--savepoint-dir DIR] [--json]",
+  stop: "stop <job> --flink-master HOST:PORT [--savepoint-dir DIR] [--json]",
   cancel: "cancel <job> --flink-master HOST:PORT [--json]",
   replay: "replay [pipeline] [--reason REASON] [--since TIME] [--dry-run] [flags]",
   init: "init [name] [--no-install]",
@@ -88,6 +94,7 @@ export function verbHelp(verb: Verb, pipeline: Pipeline | null): string {
   }
   if (verb === "status") lines.push("", ...flagLines(parametersOf(StatusOptions)));
   if (verb === "cancel") lines.push("", ...flagLines(parametersOf(CancelOptions)));
+  if (verb === "savepoint" || verb === "stop") lines.push("", ...flagLines(parametersOf(SavepointOptions)));
   if (verb === "replay") lines.push("", ...flagLines(parametersOf(ReplayOptions)));
   lines.push("", ...switchLines(verb));
   return lines.join("\n");

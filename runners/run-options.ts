@@ -208,6 +208,16 @@ export const CancelOptions = z.object({
   "flink-master": RunOptions.shape["flink-master"].describe("host:port of the REST interface of the job's cluster"),
 });
 
+/** What the verbs savepoint and stop take. */
+export const SavepointOptions = CancelOptions.extend({
+  "savepoint-dir": z
+    .string()
+    .min(1)
+    .optional()
+    .describe("a directory or bucket that the cluster can write to, such as s3://bucket/savepoints; else its own")
+    .meta({ value: "path" }),
+});
+
 /** What the verb replay takes. What is not said is as the job was last run. */
 export const ReplayOptions = RunOptions.pick({
   job: true,

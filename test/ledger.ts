@@ -12,6 +12,9 @@ export interface Expected {
   readonly volume: string;
 }
 
+/** Ten trades make a second. */
+const byNumber = (id: number): number => T0 + id * 100;
+
 /** Trades in the order in which they are sent: disordered by up to five seconds, one of twenty sent twice. */
 export class Ledger {
   private next = 0;
@@ -19,7 +22,11 @@ export class Ledger {
   /** Numbers with a remainder: the same sequence for the same seed. */
   private state: number;
 
-  constructor(seed: number) {
+  /** `clock`: the time of the trade of that number, before it is disordered. */
+  constructor(
+    seed: number,
+    private readonly clock: (id: number) => number = byNumber,
+  ) {
     this.state = seed;
   }
 
@@ -28,14 +35,14 @@ export class Ledger {
     return Math.floor((this.state / 2147483648) * below);
   }
 
-  /** The next trades, with their keys and times. Ten of them make a second. */
+  /** The next trades, with their keys and times. */
   take(count: number): { key: string; value: string; time: number }[] {
     const sent = [];
     for (let n = 0; n < count; n += 1) {
       const id = this.next;
       this.next += 1;
       const symbol = SYMBOLS[this.random(SYMBOLS.length)] as string;
-      const time = T0 + id * 100 - this.random(5000);
+      const time = this.clock(id) - this.random(5000);
       const quantity = 1 + this.random(9);
       const record = { key: symbol, value: trade(id, { s: symbol, T: time, E: time, q: String(quantity) }), time };
       sent.push(record);
@@ -45,20 +52,20 @@ export class Ledger {
     return sent;
   }
 
-  expected(): Expected[] {
-    return candlesOf(this.sent);
+  expected(window = MINUTE): Expected[] {
+    return candlesOf(this.sent, window);
   }
 }
 
 /** The candles of trades, each number counted once. */
-export function candlesOf(values: Iterable<string>): Expected[] {
+export function candlesOf(values: Iterable<string>, window = MINUTE): Expected[] {
   const numbers = new Set<number>();
   const candles = new Map<string, { trades: number; volume: number }>();
   for (const value of values) {
     const { t, s, T, q } = JSON.parse(value) as { t: number; s: string; T: number; q: string };
     if (numbers.has(t)) continue;
     numbers.add(t);
-    const place = `${s} ${new Date(Math.floor(T / MINUTE) * MINUTE).toISOString()}`;
+    const place = `${s} ${new Date(Math.floor(T / window) * window).toISOString()}`;
     const candle = candles.get(place) ?? { trades: 0, volume: 0 };
     candles.set(place, { trades: candle.trades + 1, volume: candle.volume + Number(q) });
   }

@@ -6,6 +6,7 @@ import { jobFailure } from "../../beam";
 import { type Finding } from "../../io/connector";
 import { fine, findingsOf, missing, wrong } from "../../io/findings";
 import { messageOf, RunError, UnavailableError, UsageError } from "../../schema/errors";
+import { explainSavepoint } from "./failures";
 import { viewOf, type JobView } from "./job-view";
 import { BEAM_VERSION, FLINK_VERSION, flinkJars } from "../../infra/services/flink/flink-jars";
 
@@ -168,7 +169,7 @@ export class Cluster {
   /** What broke the job last; null when nothing has. */
   async failure(id: string): Promise<Error | null> {
     const { "root-exception": why } = await ask(this.address, `/jobs/${id}/exceptions`, Exceptions);
-    return why == null || why === "" ? null : jobFailure([why]);
+    return why == null || why === "" ? null : (explainSavepoint(why) ?? jobFailure([why]));
   }
 
   /**

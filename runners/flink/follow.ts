@@ -32,16 +32,18 @@ export async function followStream(
   const serverSays = job.ended.then(() => null).catch((error: unknown) => error as Error);
   let followed: Followed | null = null;
   try {
-    const cluster = await reached(address, serverSays, signal);
+    // Also when it was interrupted by now: what has begun there is ended there.
+    const cluster = await reached(address, serverSays);
     followed = { cluster, name, id: null, view: null, restarts: 0, state: "", silentSince: null };
-    while (!signal.aborted) {
+    for (;;) {
       await look(followed, { serverSays, tell, onView });
+      if (signal.aborted) break;
       await sleep(BETWEEN_LOOKS_MS, undefined, { signal }).catch(() => undefined);
     }
-    if (followed.id === null) throw new RunError("The job had not begun");
-    const savepoint = await cluster.stop(followed.id);
-    return { view: followed.view, savepoint };
+    if (followed.state !== "RUNNING" || followed.id === null) throw signal.reason;
+    return { view: followed.view, savepoint: await cluster.stop(followed.id) };
   } catch (error) {
+    await job.cancel().catch(() => undefined);
     await followed?.cluster.end(name).catch(() => undefined);
     throw error;
   } finally {
@@ -73,6 +75,7 @@ async function look(followed: Followed, { serverSays, tell, onView }: Telling): 
   try {
     const [job] = await cluster.jobsOf(followed.id ?? name);
     if (job === undefined) {
+      if (followed.id !== null) throw new RunError(goneText(followed));
       const said = await Promise.race([serverSays, sleep(0, undefined)]);
       if (said instanceof Error) throw said;
       return;
@@ -100,6 +103,14 @@ async function look(followed: Followed, { serverSays, tell, onView }: Telling): 
   }
 }
 
+/** A JobManager that was started again knows no job, unless it is highly available. */
+function goneText({ name, cluster, view }: Followed): string {
+  const last = view?.checkpoints.last ?? null;
+  const rest =
+    last === null ? "before its first checkpoint: run it again" : `run it again with --from-savepoint ${last.path}`;
+  return `The cluster at ${cluster.address} does not know the job ${name} any more, ${rest}`;
+}
+
 /** What broke it is tried again by Flink, but for what would break it again: an error of the pipeline's own code. */
 async function tellOfRestart(cluster: Cluster, id: string, restarts: number, tell: Telling["tell"]): Promise<void> {
   const failure = await cluster.failure(id);
@@ -113,7 +124,7 @@ const isLasting = (failure: Error): boolean =>
   !(failure instanceof UnavailableError) && !messageOf(failure).startsWith("The job failed on the runner");
 
 /** A small cluster is there when its job begins. */
-async function reached(address: string, serverSays: Promise<Error | null>, signal: AbortSignal): Promise<Cluster> {
+async function reached(address: string, serverSays: Promise<Error | null>): Promise<Cluster> {
   const until = performance.now() + PATIENCE_MS;
   for (;;) {
     try {
@@ -121,7 +132,6 @@ async function reached(address: string, serverSays: Promise<Error | null>, signa
     } catch (error) {
       if (!(error instanceof UnavailableError) || performance.now() > until) throw error;
     }
-    signal.throwIfAborted();
     const said = await Promise.race([serverSays, sleep(BETWEEN_LOOKS_MS / 4, undefined)]);
     if (said instanceof Error) throw said;
   }

@@ -31,7 +31,10 @@ export interface JobView {
 /** Above this share of its time a step is told to be held back. */
 const MUCH = 0.5;
 
-const Vertices = z.object({ vertices: z.array(z.object({ id: z.string(), name: z.string() })) });
+const Vertices = z.object({
+  vertices: z.array(z.object({ id: z.string(), name: z.string() })),
+  plan: z.object({ type: z.string().nullish() }),
+});
 const Names = z.array(z.object({ id: z.string() }));
 const Sums = z.array(z.object({ id: z.string(), sum: z.number(), max: z.number() }));
 const Watermarks = z.array(z.object({ value: z.string() }));
@@ -50,14 +53,18 @@ const Checkpoints = z.object({
   }),
 });
 
+const NO_CHECKPOINTS: z.infer<typeof Checkpoints> = { counts: { completed: 0, failed: 0 }, latest: {} };
+
 /** Ours, and what the runner counts of rows that came for a window that was over. */
 const WANTED = /\.beamline_|^Source__.*\.numRecordsOut$|droppedDueToLateness|^backPressuredTimeMsPerSecond$/i;
 
 export async function viewOf(ask: Ask, id: string): Promise<JobView> {
-  const [{ vertices }, ofJob, { counts, latest }] = await Promise.all([
-    ask(`/jobs/${id}`, Vertices),
+  const { vertices, plan } = await ask(`/jobs/${id}`, Vertices);
+  // What has an end has no checkpoints.
+  const goesOn = plan.type === "STREAMING";
+  const [ofJob, { counts, latest }] = await Promise.all([
     ask(`/jobs/${id}/metrics?get=numRestarts`, OfJob),
-    ask(`/jobs/${id}/checkpoints`, Checkpoints),
+    goesOn ? ask(`/jobs/${id}/checkpoints`, Checkpoints) : NO_CHECKPOINTS,
   ]);
   const looked = await Promise.all(
     vertices.map((vertex) => lookAt(ask, `/jobs/${id}/vertices/${vertex.id}`, vertex.name)),

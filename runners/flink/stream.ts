@@ -74,9 +74,13 @@ function smallCluster(stateDirectory: string, job: string, port: number): Record
   const kept = path.resolve(stateDirectory, "flink", encodeURIComponent(job));
   const settings = { scratch: os.tmpdir(), kept, port, rpcPort: 0 };
   const { "io.tmp.dirs": _, ...taken } = JSON.parse(flinkSettings(settings)) as Record<string, string | number>;
-  const isOfSize = (name: string) => /^(taskmanager|jobmanager)\./.test(name);
-  return Object.fromEntries(Object.entries(taken).filter(([name]) => !isOfSize(name)));
+  // It is as large as its job, and finds itself.
+  const isItsOwn = (name: string) => /^taskmanager\.(memory|cpu|numberOf)|^jobmanager\.rpc\.port$/.test(name);
+  return Object.fromEntries(Object.entries(taken).filter(([name]) => !isItsOwn(name)));
 }
+
+/** A checkpoint that takes longer waits for a worker that does not answer: the job is begun again from the one before. */
+const CHECKPOINT_LIMIT_MS = 60_000;
 
 /** Submits it. Comes back when the job server has it. */
 export async function beginStream(
@@ -111,6 +115,7 @@ export async function beginStream(
       streaming: true,
       experiments: ["use_deprecated_read"],
       checkpointingInterval: options["checkpoint-interval"],
+      checkpointTimeoutMillis: CHECKPOINT_LIMIT_MS,
       externalizedCheckpointsEnabled: true,
       retainExternalizedCheckpointsOnCancellation: true,
       maxBundleSize: BUNDLE_ELEMENTS,

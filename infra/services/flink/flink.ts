@@ -1,12 +1,15 @@
 // Flink as a local cluster: a JobManager and two TaskManagers from Maven's jars, with all that Beam's jobs need.
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
+import { z } from "zod";
 import { makeDirectory } from "../../../io/local-path";
 import { findJavaProgram, type Jars } from "../jars";
 import { refuseWindows, withContainers } from "../other-ways";
+import { type Environment } from "../programs";
+import { UsageError } from "../../../schema/errors";
 import { HOST, type ServerKind } from "../server-kind";
 import { flinkJars } from "./flink-jars";
-import { flinkSettings, TASK_MANAGERS } from "./settings";
+import { flinkSettings, TASK_MANAGERS, type Settings } from "./settings";
 
 const jars: Jars = { ...flinkJars, title: "Flink", otherwise: withContainers("flink") };
 
@@ -31,7 +34,8 @@ export const flink: ServerKind = {
       async command({ directory }, port) {
         const scratch = path.join(directory, "scratch");
         await makeDirectory(scratch);
-        const settings = flinkSettings({ scratch, kept: directory, port, rpcPort: port + 1 });
+        const place = { scratch, kept: directory, port, rpcPort: port + 1 };
+        const settings = flinkSettings(place, moreSettings(environment));
         await writeFile(path.join(directory, "config.yaml"), settings);
         const logging = ["-Dorg.slf4j.simpleLogger.defaultLogLevel=info", "-Dorg.slf4j.simpleLogger.showDateTime=true"];
         const args = [java, "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError", ...opened, ...logging, "-cp", classPath];
@@ -46,6 +50,21 @@ export const flink: ServerKind = {
     };
   },
 };
+
+function moreSettings(environment: Environment): Settings {
+  const text = environment[MORE_SETTINGS];
+  if (text === undefined || text === "") return {};
+  try {
+    return Shape.parse(JSON.parse(text));
+  } catch {
+    throw new UsageError(
+      `${MORE_SETTINGS} is not a JSON object of Flink's settings, such as {"taskmanager.numberOfTaskSlots": 4}`,
+    );
+  }
+}
+
+const MORE_SETTINGS = "BEAMLINE_FLINK_SETTINGS";
+const Shape = z.record(z.string(), z.union([z.string(), z.number(), z.boolean()]));
 
 /** What Flink's own scripts open to it. */
 const opened = [

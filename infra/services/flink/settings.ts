@@ -14,11 +14,14 @@ export interface FlinkPlace {
   readonly rpcPort: number;
 }
 
+/** Settings by the names that Flink has for them. */
+export type Settings = Readonly<Record<string, string | number | boolean>>;
+
 export const TASK_MANAGERS = 2;
 const SLOTS = 2;
 
-/** The text of config.yaml. JSON is YAML too. */
-export function flinkSettings({ scratch, kept, port, rpcPort }: FlinkPlace): string {
+/** The text of config.yaml, in which `more` stands before what is usual. JSON is YAML too. */
+export function flinkSettings({ scratch, kept, port, rpcPort }: FlinkPlace, more: Settings = {}): string {
   const settings = {
     "rest.address": HOST,
     "rest.bind-address": HOST,
@@ -38,6 +41,8 @@ export function flinkSettings({ scratch, kept, port, rpcPort }: FlinkPlace): str
     "restart-strategy.failure-rate.max-failures-per-interval": 5,
     "restart-strategy.failure-rate.failure-rate-interval": "5 min",
     "restart-strategy.failure-rate.delay": "1 s",
+    // A task that waits for a worker that is frozen cannot be ended: its TaskManager ends itself then.
+    "task.cancellation.timeout": 30_000,
     "heartbeat.timeout": 10_000,
     "heartbeat.interval": 2_000,
     // What Flink's own scripts would work out of the machine's size.
@@ -52,6 +57,7 @@ export function flinkSettings({ scratch, kept, port, rpcPort }: FlinkPlace): str
     "taskmanager.memory.jvm-metaspace.size": "256 mb",
     "taskmanager.memory.jvm-overhead.min": "192 mb",
     "taskmanager.memory.jvm-overhead.max": "192 mb",
+    ...more,
   };
   return `${JSON.stringify(settings, null, 2)}\n`;
 }

@@ -1,0 +1,125 @@
+// A job that goes on on Flink, whose parts die while trades keep coming: workers and TaskManagers are killed at random, a worker is
+// frozen and woken when another has written in its place, Kafka and the JobManager are started again, and the job goes on with
+// more parts. In the end every number of the ledger counts exactly once.
+//   BEAMLINE_KILLS=20 npm run test:integration -- test/flink-stream-kill      (as often as that; else a few times)
+import { setTimeout as sleep } from "node:timers/promises";
+import { killService, startServices } from "../infra/services/services";
+import { scene } from "./command-scene";
+import { jobProcesses, until, type JobProcess } from "./job-scene";
+import { streamScene, workersUnder, type Sending, type ShownJob } from "./stream-scene";
+
+const KILLS = Number(process.env["BEAMLINE_KILLS"] ?? 3);
+
+const { at, beamline } = scene();
+const startJob = jobProcesses();
+// Who is killed so often has to be begun again so often.
+const settings = { "restart-strategy.failure-rate.max-failures-per-interval": 1_000 };
+const stream = streamScene({ ...process.env, BEAMLINE_FLINK_SETTINGS: JSON.stringify(settings) });
+
+/** Numbers with a remainder: the same sequence for the same seed. */
+function numbersFrom(seed: number): (below: number) => number {
+  let state = seed;
+  return (below) => {
+    state = (state * 1103515245 + 12345) % 2147483648;
+    return Math.floor((state / 2147483648) * below);
+  };
+}
+
+/** Trades that keep coming until it is told to stop. */
+function keepSending(sending: Sending): { stop(): Promise<void> } {
+  let isOver = false;
+  const sent = (async () => {
+    while (!isOver) {
+      await stream.send(sending, 20);
+      await sleep(200);
+    }
+  })();
+  return {
+    async stop() {
+      isOver = true;
+      await sent;
+    },
+  };
+}
+
+async function runningJob(): Promise<ShownJob | undefined> {
+  const { code, stdout } = await beamline("status", "trades-aggregate", "--flink-master", stream.flink.url, "--json");
+  if (code === 2 || stdout === "") return undefined;
+  return (JSON.parse(stdout) as ShownJob[]).find(({ state }) => state === "RUNNING");
+}
+
+/** Waits until what was broken runs again, and has kept where it stands since. */
+async function untilRecovered(job: JobProcess, restarts: number): Promise<ShownJob> {
+  const isRecovered = (one: ShownJob | undefined): boolean =>
+    one?.view != null && one.view.restarts > restarts && one.view.checkpoints.done > 0 && one.view.watermark !== null;
+  return (await job.until(runningJob, isRecovered)) as ShownJob;
+}
+
+const kill = (pid: number, signal: NodeJS.Signals) => {
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // It is gone already.
+  }
+};
+
+test(
+  "every number counts exactly once, whatever dies on the way",
+  async () => {
+    const random = numbersFrom(KILLS);
+    const sending = await stream.begin("killed", 11);
+    const words = (...more: string[]) => stream.words(sending, ...stream.onCluster("--json", ...more));
+    const first = startJob(at(), words("--parallelism=2"));
+    await first.until(() => stream.candles(sending), stream.isAll(sending));
+    const coming = keepSending(sending);
+    let restarts = 0;
+    const pick = <T>(all: readonly T[]): T => all[random(all.length)] as T;
+    const workers = () => workersUnder(at());
+    for (let n = 0; n < KILLS; n += 1) {
+      await sleep(random(3_000));
+      const parts = pick([["worker"], ["taskmanager"], ["worker", "taskmanager"]]);
+      if (parts.includes("worker")) kill(pick(await until(workers, ({ length }) => length > 0)).pid, "SIGKILL");
+      if (parts.includes("taskmanager")) kill(stream.pidOf(`taskmanager-${1 + random(2)}`), "SIGKILL");
+      // One without a part of the job takes nothing with it.
+      const wasBroken = await Promise.race([untilRecovered(first, restarts), sleep(15_000, null, { ref: false })]);
+      restarts = wasBroken?.view?.restarts ?? restarts;
+    }
+    expect(restarts).toBeGreaterThan(0);
+
+    // A worker that is frozen whole, with who watches over it, is waited for until its TaskManager has had enough of that.
+    const frozen = workers();
+    for (const { pid } of frozen) kill(pid, "SIGSTOP");
+    const recovered = await untilRecovered(first, restarts);
+    const before = await stream.candles(sending);
+    await first.until(
+      () => stream.candles(sending),
+      (rows) => rows.length > before.length,
+    );
+    for (const { pid } of frozen) kill(pid, "SIGCONT");
+    expect(recovered.view?.restarts).toBeGreaterThan(restarts);
+
+    // Kafka comes back with all that it had.
+    await killService("kafka", { directory: stream.directory });
+    const port = Number(new URL(`http://${stream.broker.address}`).port);
+    await startServices(["kafka"], { directory: stream.directory, ports: { kafka: port } });
+
+    // A JobManager that is started again does not know the job: it goes on from its last checkpoint, with more parts.
+    await first.until(runningJob, (one) => one?.view?.checkpoints.last != null);
+    kill(stream.pidOf("jobmanager"), "SIGKILL");
+    const { code, stderr } = await first.ended;
+    const [, checkpoint = ""] =
+      /does not know the job .* any more, run it again with --from-savepoint (\S+)/.exec(stderr) ?? [];
+    expect({ code, checkpoint }).toEqual({
+      code: 1,
+      checkpoint: expect.stringMatching(/^file:.*\/chk-\d+$/) as string,
+    });
+    const second = startJob(at(), words("--parallelism=4", "--from-savepoint", checkpoint));
+    await second.until(runningJob, (one) => one?.view?.watermark != null);
+    await coming.stop();
+    await second.until(() => stream.candles(sending), stream.isAll(sending));
+    const { stdout } = await second.end("SIGINT");
+    expect(JSON.parse(stdout)).toMatchObject({ state: "interrupted", late: 0 });
+    expect(await stream.candles(sending)).toEqual(sending.ledger.expected(5_000));
+  },
+  240_000 + KILLS * 60_000,
+);

@@ -1,0 +1,91 @@
+import { type Emitters, type Place } from "../beam";
+import { AddUp } from "./add-up";
+import { type PartOutputs, type Plan } from "./aggregate-plan";
+import { Arrivals } from "./arrivals";
+import { Gather } from "./gather";
+import { count, sum } from "./measures";
+import { ToRow } from "./to-row";
+
+const unbounded = { disorder: 5_000, delay: 20_000, updatesEvery: 1_000 };
+const T = Date.UTC(2026, 0, 5, 9, 30);
+const at = (timestamp: number) => (): Place => ({ timestamp, start: 0, end: 0, pane: "only" });
+const plan: Plan = {
+  by: ["symbol"],
+  at: "time",
+  window: { kind: "fixed", size: 10_000 },
+  lateness: 0,
+  unique: null,
+  measures: { n: count(), volume: sum("quantity") },
+};
+const row = (time: number) => ({ symbol: "BTC", time, quantity: "1", id: time });
+
+/** What is sent on of rows with their records' times, in one bundle after another. */
+function partsOf(doFn: AddUp | Gather, ...bundles: [time: number, recordTime: number][][]) {
+  const parts: { value: PartOutputs["parts"]["value"]; start: number }[] = [];
+  const counts: Record<string, number> = {};
+  const emit = {
+    parts: ({ value }: PartOutputs["parts"], to?: { start: number }) => parts.push({ value, start: to?.start ?? NaN }),
+    late: () => undefined,
+  } as unknown as Emitters<PartOutputs>;
+  for (const bundle of bundles) {
+    doFn.startBundle((name, by) => (counts[name] = (counts[name] ?? 0) + by));
+    for (const [time, recordTime] of bundle) doFn.process(row(time), emit, at(recordTime));
+    doFn.finishBundle(emit);
+  }
+  return { parts, counts };
+}
+
+test("a row whose record is of another time ends the job by a sentence with the remedy", () => {
+  const arrivals = new Arrivals("time", unbounded);
+  arrivals.see(T, T - 5_000);
+  arrivals.see(T - 5_000, T);
+  expect(() => arrivals.see(T - 5_001, T)).toThrow(
+    /^time is 2026-01-05T09:29:54\.999Z, and Kafka has 2026-01-05T09:30:00Z .* 5s1ms apart, more than --disorder \(5s\)\. .* or raise --disorder$/,
+  );
+  expect(() => arrivals.see(T + 5_001, T)).toThrow("more than --disorder");
+});
+
+test.each([
+  ["added up", () => new AddUp(plan, 1_000, undefined, unbounded)],
+  ["gathered", () => new Gather({ ...plan, unique: "id" }, 1_000, ["quantity"], undefined, unbounded)],
+])("rows that are %s make one part of a window, but each one of its own where the window may be over", (_, make) => {
+  // The newest is of 09:30, so what ends by 09:29:40 may be over, also for a later bundle.
+  const early: [number, number][] = [1, 2, 3].map((n) => [T - 25_000 - n, T - 25_000]);
+  const { parts, counts } = partsOf(
+    make(),
+    [
+      [T, T],
+      [T + 1, T],
+    ],
+    early,
+    [
+      [T - 15_000, T - 15_000],
+      [T - 15_001, T - 15_000],
+    ],
+  );
+  expect(parts.map(({ start }) => (start - T) / 10_000)).toEqual([0, -3, -3, -3, -2]);
+  expect(counts["to aggregate"]).toBe(7);
+  // What of it is late only the runner knows.
+  expect(counts["aggregated"]).toBeUndefined();
+});
+
+test("parts say of how many rows they are, and the last word on a window counts them once", () => {
+  const counts: Record<string, number> = {};
+  const toRow = new ToRow(plan, null, true);
+  const rows: unknown[] = [];
+  const { parts } = partsOf(
+    new AddUp(plan, 1_000, undefined, unbounded),
+    [
+      [T, T],
+      [T + 1, T],
+    ],
+    [[T + 2, T]],
+  );
+  const values = parts.map(({ value }) => value);
+  toRow.startBundle((name, by) => (counts[name] = (counts[name] ?? 0) + by));
+  const emit = { rows: (one: unknown) => rows.push(one) } as never;
+  for (const pane of ["early", "early", "on time"] as const)
+    toRow.process({ key: "BTC", value: values }, emit, () => ({ start: T, end: T + 10_000, timestamp: T, pane }));
+  expect(counts).toEqual({ aggregated: 3, duplicate: 0 });
+  expect(rows).toEqual(Array.from({ length: 3 }, () => expect.objectContaining({ n: 3, volume: "3" }) as unknown));
+});

@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "no
 import net from "node:net";
 import path from "node:path";
 import { promisify } from "node:util";
-import { Kafka, logLevel, Partitioners } from "kafkajs";
+import { Kafka, logLevel } from "kafkajs";
 import { Client } from "pg";
 import { freePort } from "../infra/services/ports";
 import { parquetReader } from "../infra/services/parquet-reader/parquet-reader";
@@ -21,6 +21,7 @@ import {
   type ServiceStatus,
 } from "../infra/services/services";
 import { messageOf, UsageError } from "../schema/errors";
+import { exactProducer } from "./exact-producer";
 import { until } from "./job-scene";
 import { appendToBigQuery, askBigQuery, loadIntoBigQuery, putNumber, s3Client, uses } from "./service-uses";
 
@@ -50,7 +51,7 @@ function kafkaClient(): Kafka {
 
 /** Writes numbers to a topic. */
 async function produce(topic: string, numbers: readonly number[]): Promise<void> {
-  const producer = kafkaClient().producer({ createPartitioner: Partitioners.DefaultPartitioner });
+  const producer = exactProducer(kafkaClient());
   await producer.connect();
   await producer.send({ topic, messages: numbers.map((number) => ({ value: String(number), timestamp: "1000" })) });
   await producer.disconnect();

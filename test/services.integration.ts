@@ -319,6 +319,12 @@ describe("Flink", () => {
   let flink: RunningService;
   const overview = async () =>
     (await (await fetch(`${flink.url}/overview`)).json()) as { readonly taskmanagers: number };
+  /** On a busy machine a large process takes a moment to end, also when it is killed. */
+  const untilGone = (service: RunningService) =>
+    until(
+      () => groupOf(service),
+      ({ length }) => length === 0,
+    );
   const pidOf = (name: string): number => Number(readFileSync(path.join(directory, "flink", `${name}.pid`), "utf8"));
 
   beforeAll(async () => {
@@ -342,10 +348,7 @@ describe("Flink", () => {
 
   test("killed, it leaves nothing running, and up brings it back where it was", async () => {
     await killService("flink", options);
-    await until(
-      () => groupOf(flink),
-      ({ length }) => length === 0,
-    );
+    await untilGone(flink);
     expect(await state("flink")).toBe("crashed");
     const { flink: again } = await startServices(["flink"], options);
     expect({ url: again.url, isOther: again.pid !== flink.pid }).toEqual({ url: flink.url, isOther: true });
@@ -354,7 +357,8 @@ describe("Flink", () => {
 
   test("down: nothing runs, and with --data nothing is left", async () => {
     await stopServices(["flink"], { ...options, data: true });
-    expect([await state("flink"), groupOf(flink)]).toEqual(["stopped", []]);
+    expect(await state("flink")).toBe("stopped");
+    await untilGone(flink);
     expect(existsSync(path.join(directory, "flink"))).toBe(false);
   });
 });

@@ -61,6 +61,11 @@ function watchFlow(address: Address, journal: string, onPoint: (point: FlowPoint
   if (flow === undefined) throw new Error(`${address.scheme}: does not flow`);
   source.flow = async function* (...asked) {
     for await (const records of flow(...asked)) {
+      // Nothing could be lost of an answer in which nothing is.
+      if (records.length === 0) {
+        yield records;
+        continue;
+      }
       const values = records.map(({ value }) => String(value));
       const reach = (point: FlowPoint): void => {
         const line: JournalLine = { point, values };

@@ -2,7 +2,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { once } from "node:events";
 import net from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import { startFaultProxy, type FaultProxy } from "./fault-proxy";
+import { startFaultProxy, whileCutting, type FaultProxy } from "./fault-proxy";
 
 const HOST = "127.0.0.1";
 let server: net.Server;
@@ -77,7 +77,7 @@ test("bytes pass both ways, on several connections", async () => {
   two.socket.write("two");
   await one.received("one");
   await two.received("two");
-  expect(proxy.connections).toEqual({ accepted: 2, open: 2, cut: 0, unreachable: 0 });
+  expect(proxy.connections).toEqual({ accepted: 2, open: 2, cut: 0, interrupted: 0, unreachable: 0 });
 });
 
 test("big payloads arrive whole, with and without delay", async () => {
@@ -117,7 +117,33 @@ test("cut: both sides see a reset at once, and can connect again", async () => {
   const again = await connect();
   again.socket.write("c");
   await again.received("c");
-  expect(proxy.connections).toEqual({ accepted: 3, open: 1, cut: 2, unreachable: 0 });
+  expect(proxy.connections).toEqual({ accepted: 3, open: 1, cut: 2, interrupted: 0, unreachable: 0 });
+});
+
+test("what was asked and not yet answered when its connection is cut is counted", async () => {
+  const [answered, silent, waiting] = [await connect(), await connect(), await connect()];
+  answered.socket.write("a");
+  await answered.received("a");
+  proxy.delay(10_000);
+  waiting.socket.write("b");
+  await sleep(50);
+  expect(silent.text()).toBe("");
+  expect(proxy.cut()).toBe(3);
+  expect(proxy.connections.interrupted).toBe(1);
+});
+
+test("cutting while something is under way lets it through at last, on a machine of any speed", async () => {
+  const slow = async () => {
+    for (let attempt = 1; ; attempt += 1) {
+      const client = await connect();
+      client.socket.write("x");
+      // It takes its time, as on a busy machine, and is lost with its connection.
+      if ((await Promise.race([client.fate, sleep(150, "done")])) === "done") return attempt;
+    }
+  };
+  expect(await whileCutting(proxy, slow)).toBeGreaterThan(2);
+  const failing = whileCutting(proxy, () => Promise.reject(new Error("it is wrong")));
+  await expect(failing).rejects.toThrow("it is wrong");
 });
 
 test("cut drops what is still held back", async () => {
@@ -246,7 +272,7 @@ test("a server that is not there", async () => {
   const [error] = (await once(socket, "error")) as [NodeJS.ErrnoException];
   expect(error.code).toBe("ECONNRESET");
   await until(() => gone.connections.open === 0);
-  expect(gone.connections).toEqual({ accepted: 1, open: 0, cut: 0, unreachable: 1 });
+  expect(gone.connections).toEqual({ accepted: 1, open: 0, cut: 0, interrupted: 0, unreachable: 1 });
   await gone.close();
 });
 

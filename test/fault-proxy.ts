@@ -18,6 +18,8 @@ export interface Connections {
   readonly open: number;
   /** Broken by cut. */
   readonly cut: number;
+  /** Of these, such whose client had sent something and heard nothing since: a request was broken. */
+  readonly interrupted: number;
   /** Broken because the server could not be reached. */
   readonly unreachable: number;
 }
@@ -50,6 +52,7 @@ export async function startFaultProxy(server: { host?: string; port: number }): 
   const pairs = new Set<Pair>();
   let accepted = 0;
   let cut = 0;
+  let interrupted = 0;
   let unreachable = 0;
 
   const take = (client: net.Socket): void => {
@@ -73,9 +76,10 @@ export async function startFaultProxy(server: { host?: string; port: number }): 
   return {
     port,
     get connections() {
-      return { accepted, open: pairs.size, cut, unreachable };
+      return { accepted, open: pairs.size, cut, interrupted, unreachable };
     },
     cut() {
+      for (const { isWaiting } of pairs) if (isWaiting) interrupted += 1;
       const count = drop();
       pairs.clear();
       cut += count;
@@ -101,6 +105,18 @@ export async function startFaultProxy(server: { host?: string; port: number }): 
   };
 }
 
+/** Cuts again and again while `work` is under way, each time after a longer pause: on any machine something gets through. */
+export async function whileCutting<T>(proxy: FaultProxy, work: () => Promise<T>): Promise<T> {
+  const done = new AbortController();
+  const working = work().finally(() => done.abort());
+  working.catch(() => undefined);
+  for (let pause = 20; !done.signal.aborted; pause *= 1.5) {
+    await sleep(pause, undefined, { signal: done.signal }).catch(() => undefined);
+    if (!done.signal.aborted) proxy.cut();
+  }
+  return working;
+}
+
 async function listen(port: number, take: (client: net.Socket) => void): Promise<net.Server> {
   const until = Date.now() + PORT_PATIENCE;
   for (;;) {
@@ -121,6 +137,8 @@ class Pair {
   /** Fulfilled when both are closed. */
   readonly closed: Promise<unknown>;
   onUnreachable: () => void = () => undefined;
+  /** The client has sent something, and has heard nothing since. */
+  isWaiting = false;
   readonly #client: net.Socket;
   readonly #server: net.Socket;
   readonly #ways: readonly Way[];
@@ -130,6 +148,8 @@ class Pair {
     this.#client = client;
     this.#server = server;
     this.#ways = [new Way(client, server, faults), new Way(server, client, faults)];
+    client.on("data", () => (this.isWaiting = true));
+    server.on("data", () => (this.isWaiting = false));
     let isConnected = false;
     server.once("connect", () => (isConnected = true));
     // One side broken breaks the other: by RST, since an end would look like a proper goodbye.

@@ -3,10 +3,11 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { existsSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Kafka, logLevel, Partitioners, type Admin, type Producer } from "kafkajs";
+import { Kafka, logLevel, type Admin, type Producer } from "kafkajs";
 import { Client, escapeIdentifier } from "pg";
 import { openDatabase } from "../io/sqlite/database";
 import { asProcess, type Outcome } from "./command-scene";
+import { exactProducer } from "./exact-producer";
 import { type Expected } from "./ledger";
 
 /** Below the time that a test has, so that what was waited for is told. */
@@ -118,7 +119,7 @@ export class Broker {
   }
 
   private newProducer(): Producer {
-    return this.kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner });
+    return exactProducer(this.kafka);
   }
 
   async close(): Promise<void> {

@@ -29,6 +29,7 @@ import { packZstd, zstdReady } from "../io/zstd";
 import { RunError, UnavailableError, UsageError } from "../schema/errors";
 import { type Range, type SourceRecord } from "../schema/record";
 import { tableOf, timestamp } from "../schema/table";
+import { exactProducer } from "./exact-producer";
 import { startFaultProxy, type FaultProxy } from "./fault-proxy";
 
 const directory = mkdtempSync(path.join(os.tmpdir(), "beamline-kafka-"));
@@ -58,7 +59,7 @@ async function createTopic(topic: string, numPartitions = 1, config: Record<stri
 }
 
 async function produce(topic: string, messages: Message[], compression = CompressionTypes.None): Promise<void> {
-  const producer = client().producer({ createPartitioner: Partitioners.DefaultPartitioner });
+  const producer = exactProducer(client());
   await producer.connect();
   await producer.send({ topic, messages, compression });
   await producer.disconnect();

@@ -3,13 +3,14 @@
 import { chmodSync, mkdtempSync, realpathSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import { Kafka, logLevel, Partitioners, type Producer } from "kafkajs";
+import { Kafka, logLevel, type Producer } from "kafkajs";
 import { Client } from "pg";
 import { freePort } from "../infra/services/ports";
 import { killService, startServices, stopServices, type RunningService } from "../infra/services/services";
 import { openDatabase } from "../io/sqlite/database";
 import { POINTS } from "../runners/direct/run-continuous";
 import { type DyingJob } from "./dying-job";
+import { exactProducer } from "./exact-producer";
 import { Ledger, type Expected } from "./ledger";
 import { runDying } from "./run-dying";
 import { scratchDirectory } from "./scratch";
@@ -25,7 +26,7 @@ let producer: Producer;
 beforeAll(async () => {
   const ports = { kafka: await freePort(), postgres: await freePort() };
   services = await startServices(names, { ...options, ports });
-  producer = kafka().producer({ createPartitioner: Partitioners.DefaultPartitioner, idempotent: true });
+  producer = exactProducer(kafka());
   await producer.connect();
 });
 

@@ -24,7 +24,7 @@ import { S3Store } from "../io/s3/s3-store";
 import { RunError, UnavailableError, UsageError } from "../schema/errors";
 import { type Range, type SourceRecord } from "../schema/record";
 import { tableOf, timestamp, type Row } from "../schema/table";
-import { startFaultProxy, type FaultProxy } from "./fault-proxy";
+import { startFaultProxy, whileCutting, type FaultProxy } from "./fault-proxy";
 
 const directory = mkdtempSync(path.join(os.tmpdir(), "beamline-lake-"));
 const BUCKET = "lake-test";
@@ -493,12 +493,8 @@ describe.each(schemes)("a connection to %s that breaks", (scheme) => {
   it("is made again, and nothing is there twice", async () => {
     const uri = `${scheme}://${BUCKET}/broken/?partition=symbol`;
     const rows = Array.from({ length: 200 }, (_, n) => candle(0, n, `S${n % 40}`));
-    const going = write(uri, batchOf("p1"), rows);
-    for (let cut = 0; cut < 4; cut += 1) {
-      await new Promise((resolve) => setTimeout(resolve, 60));
-      proxy.cut();
-    }
-    await going;
+    await whileCutting(proxy, () => write(uri, batchOf("p1"), rows));
+    expect(proxy.connections.interrupted).toBeGreaterThan(0);
     process.env[variable] = direct;
     expect(await dataNames(scheme, "broken/")).toHaveLength(40);
     process.env[variable] = `http://127.0.0.1:${proxy.port}`;

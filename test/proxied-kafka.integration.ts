@@ -2,7 +2,8 @@
 import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import { Kafka, logLevel, Partitioners } from "kafkajs";
+import { Kafka, logLevel } from "kafkajs";
+import { exactProducer } from "./exact-producer";
 import { startFaultProxy } from "./fault-proxy";
 import { freePort } from "../infra/services/ports";
 import { startServices, stopServices } from "../infra/services/services";
@@ -34,7 +35,7 @@ test("clients that come by the proxy stay with it; those that come directly do n
   expect((await proxied.describeCluster()).brokers).toEqual([{ nodeId: 1, host: "127.0.0.1", port: proxy.port }]);
   await direct.createTopics({ topics: [{ topic: "numbers", numPartitions: 1 }] });
 
-  const producer = client(proxy.port).producer({ createPartitioner: Partitioners.DefaultPartitioner });
+  const producer = exactProducer(client(proxy.port));
   await producer.connect();
   await producer.send({ topic: "numbers", messages: [{ value: "1" }] });
   // Bootstrap and broker, for each of the two clients.

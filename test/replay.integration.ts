@@ -3,7 +3,7 @@
 import { chmodSync, mkdtempSync, realpathSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import { Kafka, logLevel, Partitioners } from "kafkajs";
+import { Kafka, logLevel } from "kafkajs";
 import { Client } from "pg";
 import { readParameters } from "../cli/parameters";
 import { freePort } from "../infra/services/ports";
@@ -18,6 +18,7 @@ import { RunOptions } from "../runners/run-options";
 import { type Row } from "../schema/table";
 import { deadLettersTable } from "../transforms";
 import { trade } from "./command-scene";
+import { exactProducer } from "./exact-producer";
 import { scratchDirectory } from "./scratch";
 
 const at = scratchDirectory();
@@ -68,7 +69,7 @@ async function createTopic(topic: string, config: Record<string, string> = {}): 
 type Sent = { value: Buffer | string; key?: Buffer | string; headers?: Record<string, string> };
 
 async function send(topic: string, messages: Sent[]): Promise<void> {
-  const producer = kafka().producer({ createPartitioner: Partitioners.DefaultPartitioner });
+  const producer = exactProducer(kafka());
   await producer.connect();
   await producer.send({
     topic,

@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "no
 import net from "node:net";
 import path from "node:path";
 import { promisify } from "node:util";
-import { Kafka, logLevel, Partitioners } from "kafkajs";
+import { Kafka, logLevel } from "kafkajs";
 import { Client } from "pg";
 import { freePort } from "../infra/services/ports";
 import { parquetReader } from "../infra/services/parquet-reader/parquet-reader";
@@ -21,6 +21,7 @@ import {
   type ServiceStatus,
 } from "../infra/services/services";
 import { messageOf, UsageError } from "../schema/errors";
+import { exactProducer } from "./exact-producer";
 import { until } from "./job-scene";
 import { appendToBigQuery, askBigQuery, loadIntoBigQuery, putNumber, s3Client, uses } from "./service-uses";
 
@@ -50,7 +51,7 @@ function kafkaClient(): Kafka {
 
 /** Writes numbers to a topic. */
 async function produce(topic: string, numbers: readonly number[]): Promise<void> {
-  const producer = kafkaClient().producer({ createPartitioner: Partitioners.DefaultPartitioner });
+  const producer = exactProducer(kafkaClient());
   await producer.connect();
   await producer.send({ topic, messages: numbers.map((number) => ({ value: String(number), timestamp: "1000" })) });
   await producer.disconnect();
@@ -318,6 +319,12 @@ describe("Flink", () => {
   let flink: RunningService;
   const overview = async () =>
     (await (await fetch(`${flink.url}/overview`)).json()) as { readonly taskmanagers: number };
+  /** On a busy machine a large process takes a moment to end, also when it is killed. */
+  const untilGone = (service: RunningService) =>
+    until(
+      () => groupOf(service),
+      ({ length }) => length === 0,
+    );
   const pidOf = (name: string): number => Number(readFileSync(path.join(directory, "flink", `${name}.pid`), "utf8"));
 
   beforeAll(async () => {
@@ -341,10 +348,7 @@ describe("Flink", () => {
 
   test("killed, it leaves nothing running, and up brings it back where it was", async () => {
     await killService("flink", options);
-    await until(
-      () => groupOf(flink),
-      ({ length }) => length === 0,
-    );
+    await untilGone(flink);
     expect(await state("flink")).toBe("crashed");
     const { flink: again } = await startServices(["flink"], options);
     expect({ url: again.url, isOther: again.pid !== flink.pid }).toEqual({ url: flink.url, isOther: true });
@@ -353,7 +357,8 @@ describe("Flink", () => {
 
   test("down: nothing runs, and with --data nothing is left", async () => {
     await stopServices(["flink"], { ...options, data: true });
-    expect([await state("flink"), groupOf(flink)]).toEqual(["stopped", []]);
+    expect(await state("flink")).toBe("stopped");
+    await untilGone(flink);
     expect(existsSync(path.join(directory, "flink"))).toBe(false);
   });
 });

@@ -3,7 +3,7 @@
 import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import { Kafka, logLevel, Partitioners, type Admin, type Message } from "kafkajs";
+import { Kafka, logLevel, type Admin, type Message } from "kafkajs";
 import { z } from "zod";
 import { quietSdkLogs, sessions } from "../beam";
 import { freePort } from "../infra/services/ports";
@@ -19,6 +19,7 @@ import { RunOptions } from "../runners/run-options";
 import { decimal, timestamp } from "../schema/table";
 import { aggregate, clean, count, decode } from "../transforms";
 import { scene, trade } from "./command-scene";
+import { exactProducer } from "./exact-producer";
 
 const directory = mkdtempSync(path.join(os.tmpdir(), "beamline-stretch-"));
 // The server may run as another user.
@@ -53,7 +54,7 @@ afterAll(async () => {
 
 async function topicOf(name: string, messages: readonly Message[], numPartitions = 1): Promise<string> {
   await admin.createTopics({ topics: [{ topic: name, numPartitions }], waitForLeaders: true });
-  const producer = kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner });
+  const producer = exactProducer(kafka);
   await producer.connect();
   await producer.send({ topic: name, messages: [...messages] });
   await producer.disconnect();
@@ -255,7 +256,7 @@ describe("a topic whose beginning was deleted", () => {
     const words = ["--from", topic, "--since", minute(0), "--disorder", "5s", "--streaming", "--once"];
     await run(...words);
     expect(candles()).toMatchObject([{ trade_count: 6 }, { trade_count: 3 }]);
-    const producer = kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner });
+    const producer = exactProducer(kafka);
     await producer.connect();
     const more = Array.from({ length: 21 }, (_, n) => message(n + 9, T0 + (n + 9) * 10 * SECOND));
     await producer.send({ topic: "gap", messages: more });

@@ -34,13 +34,7 @@ const root = path.resolve(__dirname, "../..");
 /** The command as a process of its own, from source. */
 export const fromSource = (file: string): { program: string; args: string[] } => ({
   program: process.execPath,
-  args: [
-    "--require",
-    path.join(root, "node_modules/tsx/dist/preflight.cjs"),
-    "--import",
-    `file://${path.join(root, "node_modules/tsx/dist/loader.mjs")}`,
-    path.join(root, file),
-  ],
+  args: ["--enable-source-maps", "--require", path.join(__dirname, "load-typescript.js"), path.join(root, file)],
 });
 
 interface PipelineJob {

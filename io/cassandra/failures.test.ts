@@ -97,6 +97,9 @@ describe("a server", () => {
   });
 });
 
+/** With data_disk_usage_percentage_fail_threshold in its settings. */
+const FULL = "Guardrail replica_disk_usage violated: Write request failed because disk usage exceeds failure threshold";
+
 describe("what a server says", () => {
   const said = (code: number, message: string) => Object.assign(new Error(message), { name: "ResponseError", code });
   const packed = (error: Error) => Object.assign(new Error("All host(s) tried"), { innerErrors: { "h:9042": error } });
@@ -115,6 +118,11 @@ describe("what a server says", () => {
     [said(0x1100, "Server timeout during write query"), UnavailableError, /cannot serve this now/],
     [said(0x1001, "Request breached limit"), UnavailableError, /cannot serve this now/],
     [said(0x2500, "Prepared query with ID 1f is not found"), UnavailableError, /does not know a statement any more/],
+    [
+      packed(said(0x2200, FULL)),
+      UnavailableError,
+      /takes no rows because its disks are nearly full .*: make room there/,
+    ],
     [said(0x2300, "Unrecognized strategy option {nodc}"), UsageError, /check replication= and its data centres/],
     [said(0x2200, "table t does not exist"), RunError, /failed: table t does not exist/],
     [new Error("something else"), RunError, /failed: something else/],
@@ -128,6 +136,7 @@ describe("what a server says", () => {
     ["Key length of 70000 is longer than maximum of 65535", "too-large"],
     ["Key may not be empty", "unfit-value"],
     ["table nope does not exist", null],
+    [FULL, null],
     ["Undefined column name a in table t", null],
   ])("is about one row, or about all: %s", (message, reason) => {
     expect(refusalOf(packed(said(0x2200, message)))?.reason ?? null).toBe(reason);

@@ -43,11 +43,15 @@ const serverCode = (error: unknown): number | null => {
   return typeof code === "number" ? code : null;
 };
 
+/** By the guardrail that lets a node take no more rows before its disk is full. */
+const isDiskUsed = (said: string): boolean => /disk.usage/i.test(said);
+
 /** What is wrong with one row, in constant words and in the server's; null: it is not about a row. */
 export function refusalOf(error: unknown): { readonly reason: string; readonly said: string } | null {
   const inner = innermost(error);
   if (serverCode(inner) !== CODE.invalid) return null;
   const said = messageOf(inner);
+  if (isDiskUsed(said)) return null;
   // Somebody has changed the table meanwhile: it is about all rows.
   if (/does(n't| not) exist|unconfigured|undefined (column|name)|unknown identifier/i.test(said)) return null;
   const isSize = /too big|too large|oversized|longer than maximum|exceeds/i.test(said);
@@ -108,6 +112,8 @@ function explainServer(code: number, said: string, shown: string): Error {
     return new UsageError(`${shown} cannot be made so (${said}): check replication= and its data centres`);
   if (code === CODE.unavailable)
     return new UnavailableError(`${shown} has too few servers up (${said}): start them, or lower consistency=`);
+  if (isDiskUsed(said))
+    return new UnavailableError(`${shown} takes no rows because its disks are nearly full (${said}): make room there`);
   if (code === CODE.unprepared)
     // The driver could not prepare it again: on a busy server that passes, without the table it does not.
     return new UnavailableError(`${shown} does not know a statement any more: try again, or was its table dropped?`);

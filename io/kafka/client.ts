@@ -4,16 +4,15 @@ import { createHash } from "node:crypto";
 import { type Socket } from "node:net";
 import { UnavailableError, UsageError } from "../../schema/errors";
 import { suggestion } from "../address";
-import { explain, isHalfConnected, mayPass, typeOf } from "./failures";
+import { explain, mayPass, typeOf } from "./failures";
 import { parseFetch, type FetchedPartition } from "./fetch-response";
 import {
-  ALL_ELSE,
   brokerPoolOf,
-  connectOnce,
   fetchRaw,
   socketsFor,
   type InternalBroker,
   type InternalBrokerPool,
+  type TimeLimits,
 } from "./internals";
 import { within } from "./patience";
 import { type KafkaPlace } from "./place";
@@ -85,13 +84,14 @@ export class KafkaClient {
     private readonly brokers: readonly string[],
     access: Access,
     private readonly onEnd: () => void,
+    limits: Partial<TimeLimits> = {},
   ) {
     const socketFactory = socketsFor((socket) => {
       if (this.isEnded) socket.destroy();
       this.sockets.add(socket);
       socket.once("close", () => this.sockets.delete(socket));
     });
-    this.pool = brokerPoolOf({ brokers, access, socketFactory });
+    this.pool = brokerPoolOf({ brokers, access, socketFactory, ...limits });
   }
 
   /** The brokers as a person wrote them. */
@@ -139,7 +139,6 @@ export class KafkaClient {
       const { leaders } = await this.leadersOf(topic);
       return [...leaders.keys()].sort((left, right) => left - right);
     } catch (error) {
-      if (isHalfConnected(error)) await this.pool.disconnect().catch(() => undefined);
       if (typeOf(error) !== "UNKNOWN_TOPIC_OR_PARTITION") throw error;
       const known = await this.topicNames().catch(() => []);
       throw new MissingTopicError(`There is no topic “${topic}” at ${this.shown}: ${nameHint(topic, known)}`);
@@ -241,7 +240,6 @@ export class KafkaClient {
     } catch (error) {
       // Whoever leads may have changed.
       if (mayPass(error)) this.forget(topic);
-      if (isHalfConnected(error)) await this.pool.disconnect().catch(() => undefined);
       throw error;
     }
   }
@@ -254,16 +252,7 @@ export class KafkaClient {
   }
 
   private async at<T>(nodeId: number, work: (broker: InternalBroker) => Promise<T>): Promise<T> {
-    const broker = await this.pool.findBroker({ nodeId: String(nodeId) });
-    try {
-      await connectOnce(broker, ALL_ELSE);
-      return await work(broker);
-    } catch (error) {
-      // A connection that was lost or has swallowed a request is made anew for the next one.
-      const name = error instanceof Error ? error.name : "";
-      if (/^KafkaJS(Connection|RequestTimeout)/.test(name)) void broker.disconnect().catch(() => undefined);
-      throw error;
-    }
+    return work(await this.pool.findBroker({ nodeId: String(nodeId) }));
   }
 
   private async leadersOf(topic: string): Promise<TopicLeaders> {

@@ -44,8 +44,8 @@ export function mayPass(error: unknown): boolean {
   return false;
 }
 
-/** A broker that took the connection and never said which versions it speaks: kafkajs counts it as connected ever after. */
-export function isHalfConnected(error: unknown): boolean {
+/** kafkajs counts a broker as connected while it has not yet said which versions it speaks. */
+function isHalfConnected(error: unknown): boolean {
   for (const one of chain(error)) if (one.message === "Broker not connected") return true;
   return false;
 }

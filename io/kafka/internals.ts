@@ -1,8 +1,9 @@
 // The one door to the inside of kafkajs: what its public interface cannot do is to fetch from a partition without joining
 // a group, to ask for the last stable offset, and to commit offsets without being a member; and what it does slowly is to
-// write messages. The version is pinned for it.
+// write messages. What its connections do wrong is repaired in connection.ts. The version is pinned for both.
 import net from "node:net";
 import tls from "node:tls";
+import "./connection";
 import { produceBody, type ProduceInput } from "./produce";
 import { type Access } from "./settings";
 
@@ -51,7 +52,6 @@ interface ByTopic<Partition> {
 export interface InternalBroker {
   readonly connectionPool: {
     send<Answer extends object>(exchange: Exchange<Answer>): Promise<Answer>;
-    getConnection(index: ConnectionIndex): Promise<unknown>;
   };
   lookupRequest(apiKey: number, versions: unknown): Protocol<FetchInput>;
   metadata(topics: readonly string[]): Promise<Metadata>;
@@ -138,30 +138,8 @@ export function brokerPoolOf({ brokers, access, socketFactory, ...limits }: Clus
   }).brokerPool;
 }
 
-/** The two connections to a broker: fetches have one of their own, since they may wait. */
-type ConnectionIndex = 0 | 1;
-export const FETCHES: ConnectionIndex = 1;
-export const ALL_ELSE: ConnectionIndex = 0;
-
-const connecting = [new WeakMap<InternalBroker, Promise<unknown>>(), new WeakMap<InternalBroker, Promise<unknown>>()];
-
-/**
- * Connects one of a broker's connections when it is not. kafkajs opens one more socket for every request that comes while
- * it is still connecting, and forgets all but the last.
- */
-export async function connectOnce(broker: InternalBroker, index: ConnectionIndex): Promise<void> {
-  const attempts = connecting[index];
-  let attempt = attempts?.get(broker);
-  if (attempt === undefined) {
-    attempt = broker.connectionPool.getConnection(index).finally(() => attempts?.delete(broker));
-    attempts?.set(broker, attempt);
-  }
-  await attempt;
-}
-
 /** Sends a fetch and gives the answer as the bytes that came, with the version of their form. */
 export async function fetchRaw(broker: InternalBroker, input: FetchInput): Promise<{ version: number; bytes: Buffer }> {
-  await connectOnce(broker, FETCHES);
   const exchange = broker.lookupRequest(apiKeys.Fetch, requests.Fetch)(input);
   const answer = await broker.connectionPool.send<{ bytes: Buffer }>({
     request: exchange.request,

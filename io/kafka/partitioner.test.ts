@@ -44,6 +44,13 @@ describe("the partitioner", () => {
     expect(new Set([choose(chosen(null, leaderless)), choose(chosen(null, leaderless))]).size).toBe(2);
   });
 
+  it("sends a message without a key where it was sent before, when it is sent again", () => {
+    const choose = partitioner();
+    const messages = Array.from({ length: 5 }, () => chosen(null, metadata(3)));
+    const first = messages.map(choose);
+    expect(messages.map(choose)).toEqual(first);
+  });
+
   it("keeps to a partition that is named", () => {
     expect(partitioner()(chosen("a", metadata(4), 3))).toBe(3);
   });

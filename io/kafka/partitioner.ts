@@ -1,7 +1,7 @@
 // Which partition a message goes to: the one that Java's clients and kafkajs choose too, so that all writers of a topic agree.
 // kafkajs's own computes the same with big integers, which takes longer than all the rest of a message.
 import { randomInt } from "node:crypto";
-import { type ICustomPartitioner } from "kafkajs";
+import { type ICustomPartitioner, type Message } from "kafkajs";
 
 const MIX = 0x5bd1e995;
 
@@ -28,10 +28,16 @@ export function murmur2(key: Uint8Array): number {
   return hash ^ (hash >>> 15);
 }
 
-/** By the key; without one in turns, starting anywhere, over the partitions that have a leader. */
+/**
+ * By the key; without one in turns, starting anywhere, over the partitions that have a leader. A message that is sent again
+ * goes where it went: kafkajs asks again with each attempt, and under the numbers of what was sent before, another message
+ * in that partition would be taken for one that is already there.
+ */
 export const partitioner: ICustomPartitioner = () => {
   let turn = randomInt(0x7fffffff);
-  return ({ partitionMetadata, message: { key, partition } }) => {
+  const chosen = new WeakMap<Message, number>();
+  return ({ partitionMetadata, message }) => {
+    const { key, partition = chosen.get(message) } = message;
     if (partition !== undefined) return partition;
     if (key != null) {
       const bytes = typeof key === "string" ? Buffer.from(key) : key;
@@ -40,6 +46,8 @@ export const partitioner: ICustomPartitioner = () => {
     const led = partitionMetadata.filter(({ leader }) => leader >= 0);
     const open = led.length > 0 ? led : partitionMetadata;
     turn = (turn + 1) & 0x7fffffff;
-    return open[turn % open.length]?.partitionId ?? 0;
+    const next = open[turn % open.length]?.partitionId ?? 0;
+    chosen.set(message, next);
+    return next;
   };
 };

@@ -9,6 +9,7 @@ import { freePort } from "../../infra/services/ports";
 import { restartService, startServices, stopServices } from "../../infra/services/services";
 import { type Table } from "../../schema/table";
 import { startFaultProxy, type FaultProxy } from "../fault-proxy";
+import { startBucketFront, type BucketFront } from "./bucket-front";
 import { endLittleRooms, littleRoom } from "./little-room";
 import { parquetRows } from "./parquet-reader";
 import { conforms, type Place } from "./suite";
@@ -71,29 +72,34 @@ const prefixOf = (address: string): { bucket: string; prefix: string } => {
 
 {
   let proxy: FaultProxy | undefined;
+  let front: BucketFront | undefined;
+  const error = { code: 403, message: "The bucket is full", errors: [{ reason: "quotaExceeded", message: "full" }] };
+  const noRoom = { status: 403, type: "application/json", body: JSON.stringify({ error }) };
   conforms({
     sink: "gs",
     against: "fake-gcs-server",
     records: false,
-    without: { full: "a bucket has no end" },
     async stop() {
       process.env = { ...environment };
       await proxy?.close();
+      await front?.close();
       await stopServices(["gcs"], { directory, data: true });
     },
     async start(): Promise<Place> {
       const { gcs } = await startServices(["gcs"], { directory, ports: { gcs: await freePort() } });
-      const between = await startFaultProxy({ port: gcs.port });
-      proxy = between;
+      const before = await startBucketFront(gcs.port, noRoom);
+      const between = await startFaultProxy({ port: before.port });
+      [front, proxy] = [before, between];
       // No address names the server: the connector's way is through the proxy, the test's own is not.
       process.env["STORAGE_EMULATOR_HOST"] = `http://127.0.0.1:${between.port}`;
       const storage = new Storage({ apiEndpoint: gcs.url, projectId: "test" });
       storage.baseUrl = `${gcs.url}/storage/v1`;
+      const address = async (name: string): Promise<string> => {
+        await storage.createBucket(bucketOf(name));
+        return `gs://${bucketOf(name)}/below/`;
+      };
       return {
-        async address(name) {
-          await storage.createBucket(bucketOf(name));
-          return `gs://${bucketOf(name)}/below/`;
-        },
+        address,
         async rows(address, table) {
           const { bucket, prefix } = prefixOf(address);
           const [files] = await storage.bucket(bucket).getFiles({ prefix });
@@ -125,6 +131,10 @@ const prefixOf = (address: string): { bucket: string; prefix: string } => {
           },
         ],
         refuses: null,
+        async full() {
+          const set = (hasRoom: boolean) => async () => void (before.hasRoom = hasRoom);
+          return { address: await address("full"), says: /quota/, fill: set(false), free: set(true) };
+        },
       };
     },
   });
@@ -132,31 +142,37 @@ const prefixOf = (address: string): { bucket: string; prefix: string } => {
 
 {
   let proxy: FaultProxy | undefined;
+  let front: BucketFront | undefined;
+  const body = `<?xml version="1.0"?><Error><Code>QuotaExceeded</Code><Message>The bucket is full</Message></Error>`;
+  const noRoom = { status: 507, type: "application/xml", body };
   conforms({
     sink: "s3",
     against: "moto",
     records: false,
-    without: { full: "a bucket has no end", restart: "moto keeps everything in memory" },
+    without: { restart: "moto keeps everything in memory" },
     async stop() {
       process.env = { ...environment };
       await proxy?.close();
+      await front?.close();
       await stopServices(["s3"], { directory, data: true });
       rmSync(directory, { recursive: true, force: true });
     },
     async start(): Promise<Place> {
       const { s3 } = await startServices(["s3"], { directory, ports: { s3: await freePort() } });
-      const between = await startFaultProxy({ port: s3.port });
-      proxy = between;
+      const before = await startBucketFront(s3.port, noRoom);
+      const between = await startFaultProxy({ port: before.port });
+      [front, proxy] = [before, between];
       Object.assign(process.env, s3.environment);
       const { AWS_ACCESS_KEY_ID: accessKeyId = "", AWS_SECRET_ACCESS_KEY: secretAccessKey = "" } = s3.environment;
       const credentials = { accessKeyId, secretAccessKey };
       const client = new S3Client({ endpoint: s3.url, forcePathStyle: true, region: "us-east-1", credentials });
       process.env["AWS_ENDPOINT_URL_S3"] = `http://127.0.0.1:${between.port}`;
+      const address = async (name: string): Promise<string> => {
+        await client.send(new CreateBucketCommand({ Bucket: bucketOf(name) }));
+        return `s3://${bucketOf(name)}/below/`;
+      };
       return {
-        async address(name) {
-          await client.send(new CreateBucketCommand({ Bucket: bucketOf(name) }));
-          return `s3://${bucketOf(name)}/below/`;
-        },
+        address,
         async rows(address, table) {
           const { bucket: Bucket, prefix: Prefix } = prefixOf(address);
           const { Contents = [] } = await client.send(new ListObjectsV2Command({ Bucket, Prefix }));
@@ -178,15 +194,16 @@ const prefixOf = (address: string): { bucket: string; prefix: string } => {
           { what: "bucket", address: async () => "s3://no-such-bucket-test/below/", says: /no-such-bucket-test/ },
           {
             what: "credentials",
-            async address(name) {
-              await client.send(new CreateBucketCommand({ Bucket: bucketOf(name) }));
-              return `s3://${bucketOf(name)}/below/`;
-            },
+            address,
             environment: { AWS_SECRET_ACCESS_KEY: "wrong" },
             says: /credentials|signature|refused/i,
           },
         ],
         refuses: null,
+        async full() {
+          const set = (hasRoom: boolean) => async () => void (before.hasRoom = hasRoom);
+          return { address: await address("full"), says: /quota/, fill: set(false), free: set(true) };
+        },
       };
     },
   });

@@ -1,4 +1,4 @@
-import { chmodSync, mkdtempSync, realpathSync, rmSync } from "node:fs";
+import { chmodSync, chownSync, mkdtempSync, realpathSync, rmSync, statSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { Client } from "pg";
@@ -6,6 +6,7 @@ import { freePort } from "../../infra/services/ports";
 import { restartService, startServices, stopServices } from "../../infra/services/services";
 import { closePools } from "../../io/postgres/pool";
 import { startFaultProxy, type FaultProxy } from "../fault-proxy";
+import { endLittleRooms, littleRoom } from "./little-room";
 import { conforms } from "./suite";
 
 const directory = mkdtempSync(path.join(realpathSync(os.tmpdir()), "beamline-conformance-"));
@@ -16,13 +17,11 @@ conforms({
   sink: "postgres",
   against: "PostgreSQL",
   records: true,
-  without: {
-    full: "its data would have to lie on a disk of its own; that a full one is told is tried in postgres/failures.test.ts",
-  },
   async stop() {
     await closePools();
     await proxy?.close();
     await stopServices(["postgres"], { directory, data: true });
+    await endLittleRooms();
     rmSync(directory, { recursive: true, force: true });
   },
   async start() {
@@ -42,6 +41,7 @@ conforms({
       }
     };
     await query("CREATE DATABASE beamline_test", "beamline");
+    const databaseOf = (address: string) => new URL(address).pathname.slice(1);
     const schemaOf = (address: string) => new URL(address).searchParams.get("schema") ?? "";
     return {
       async address(name) {
@@ -52,6 +52,7 @@ conforms({
         const schema = schemaOf(address);
         const isThere = await query(
           `SELECT 1 FROM information_schema.tables WHERE table_schema = '${schema}' AND table_name = '${table.name}'`,
+          databaseOf(address),
         );
         if (isThere.length === 0) return [];
         const columns = table.columns.map(({ name, type }) => {
@@ -64,7 +65,7 @@ conforms({
             return `to_char(${column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS ${column}`;
           return column;
         });
-        return await query(`SELECT ${columns.join(", ")} FROM "${schema}"."${table.name}"`);
+        return await query(`SELECT ${columns.join(", ")} FROM "${schema}"."${table.name}"`, databaseOf(address));
       },
       server: {
         proxy: between,
@@ -95,6 +96,17 @@ conforms({
         },
       ],
       refuses: null,
+      // Tables that are made in a database lie where it says, apart from the log and all else of the server's.
+      async full() {
+        const room = await littleRoom();
+        const { uid, gid } = statSync(path.join(directory, "postgres", "data"));
+        chownSync(room.directory, uid, gid);
+        await query(`CREATE TABLESPACE little LOCATION '${room.directory}'`);
+        await query("CREATE DATABASE full_test");
+        await query("ALTER DATABASE full_test SET default_tablespace = little");
+        const address = `postgres://beamline@127.0.0.1:${port}/full_test?schema=public`;
+        return { address, says: /disk is full/, free: room.free };
+      },
     };
   },
 });

@@ -32,7 +32,6 @@ for (const server of ["opensearch", "elasticsearch"] as const) {
     sink: server,
     against: server === "opensearch" ? "OpenSearch 2.19" : "Elasticsearch 7.10",
     records: true,
-    without: { full: "its data would have to lie on a disk of its own; what it says then is tried in io/search" },
     async stop() {
       await closeClients();
       await proxy?.close();
@@ -90,6 +89,14 @@ for (const server of ["opensearch", "elasticsearch"] as const) {
             says: /id/,
           },
         ],
+        // What a server does with all its indices when its disk is nearly full: they give rows, and take none.
+        async full() {
+          const settings = "/test_full/_settings";
+          const block = (on: true | null) => async () =>
+            void (await ask("PUT", settings, { "index.blocks.read_only_allow_delete": on }));
+          const address = `${server}://127.0.0.1:${port}?index=test_full&give-up=1s`;
+          return { address, says: /disks are nearly full/, fill: block(true), free: block(null) };
+        },
         refuses: { output: counted, row: { id: "far", count: 2n ** 63n }, reason: "unfit-value" },
       };
     },

@@ -38,6 +38,8 @@ export interface Place {
   readonly full?: () => Promise<{
     readonly address: string;
     readonly says: RegExp;
+    /** Takes the room away; absent where there was little to begin with. */
+    readonly fill?: () => Promise<void>;
     readonly free: () => Promise<void>;
   }>;
 }
@@ -251,10 +253,14 @@ export function conforms({ sink, against, start, stop, records, without = {}, ru
       "no room left: a sentence, nothing lost, and the batch goes through when there is room again",
       async () => {
         const full = await needed(place.full, "full")();
-        const { failed } = await attempt(full.address, { events: manyEvents(0, 60_000) });
+        if (full.fill !== undefined) {
+          await write(full.address, { events: manyEvents(0, 10) }, batchOf(1));
+          await full.fill();
+        }
+        const { failed } = await attempt(full.address, { events: manyEvents(10, 60_000) }, batchOf(2));
         expect(failed?.message).toMatch(full.says);
         await full.free();
-        await write(full.address, { events: manyEvents(0, 3000) });
+        await write(full.address, { events: manyEvents(full.fill === undefined ? 0 : 10, 3000) }, batchOf(2));
         expect(await eventsAt(full.address)).toEqual(expected(manyEvents(0, 3000)));
       },
     );

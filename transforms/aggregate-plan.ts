@@ -4,6 +4,7 @@ import { type FrozenGroup } from "./accumulate";
 import { type Id } from "./id-set";
 import { type Fields } from "./measure-states";
 import { type Measure, type Measures } from "./measures";
+import { type PackedRows } from "./row-columns";
 
 export interface Plan {
   readonly by: readonly string[];
@@ -15,7 +16,7 @@ export interface Plan {
 }
 
 /** What is grouped: accumulators or, where duplicates are yet to be found, the measured fields of the rows themselves. */
-export type Part = { readonly frozen: FrozenGroup } | { readonly rows: readonly Candidate[] };
+export type Part = { readonly frozen: FrozenGroup } | { readonly rows: PackedRows };
 export type Candidate = readonly [id: Id | null, time: number, row: Fields];
 
 /** The fields that are measured, each once. */

@@ -2,6 +2,7 @@
 import fs from "node:fs";
 import path from "node:path";
 import { type SubmitCommand } from "./measured-job";
+import { beamPython } from "./beam-python";
 import { makeOwnProject } from "./own-project";
 
 const CLI = path.join(__dirname, "..", "..", "dist", "cli", "main.js");
@@ -25,15 +26,20 @@ export interface Contender {
   /** Makes ready what it does not make itself, unmeasured. */
   prepare(work: Work): Promise<void>;
   command(work: Work): SubmitCommand;
+  /** Lets go of what it has for all of its runs. */
+  close(): Promise<void>;
 }
 
-export const CONTENDER_NAMES = ["beamline"] as const;
+export const CONTENDER_NAMES = ["beamline", "beam-python"] as const;
 export type ContenderName = (typeof CONTENDER_NAMES)[number];
 
-export async function contender(name: ContenderName): Promise<Contender> {
+/** `flink`: host:port of the cluster. */
+export async function contender(name: ContenderName, flink: string, say: (text: string) => void): Promise<Contender> {
   switch (name) {
     case "beamline":
       return beamline();
+    case "beam-python":
+      return beamPython(flink, say);
   }
 }
 
@@ -43,6 +49,7 @@ async function beamline(): Promise<Contender> {
   return {
     name: "beamline",
     prepare: () => Promise.resolve(),
+    close: () => Promise.resolve(),
     command({ kafka, topic, database, flink, parallelism, unique }) {
       const where = ["--from", `kafka://${kafka}/${topic}`, "--to", database];
       const how = ["--runner=flink", "--flink-master", flink, "--workers=process", "--detach"];

@@ -95,11 +95,14 @@ interface Report {
   readonly measurements: readonly Measurement[];
 }
 
-async function benchmark(options: Options, servers: Servers, isStopped: () => boolean): Promise<Report> {
+async function benchmark(
+  options: Options,
+  servers: Servers,
+  contenders: readonly Contender[],
+  isStopped: () => boolean,
+): Promise<Report> {
   const machine = describeMachine();
   const { records, seed, warmUp } = options;
-  const contenders: Contender[] = [];
-  for (const name of options.contenders) contenders.push(await contender(name));
   say(`writing ${records.toLocaleString("en")} trades into Kafka`);
   const topic = `bench-flink-${Date.now()}`;
   const { expected, ...backlog } = await loadTrades({ kafka: servers.kafka, topic, records, seed });
@@ -224,12 +227,15 @@ async function main(): Promise<boolean> {
   fs.mkdirSync(RESULTS, { recursive: true });
   const isStopped = stopsOnSignal();
   const servers = await openServers(options.services, say);
+  const contenders: Contender[] = [];
   try {
-    const report = await benchmark(options, servers, isStopped);
+    for (const name of options.contenders) contenders.push(await contender(name, servers.flink, say));
+    const report = await benchmark(options, servers, contenders, isStopped);
     fs.writeFileSync(path.join(RESULTS, "flink.json"), `${JSON.stringify(report, null, 2)}\n`);
     console.log(options.json ? JSON.stringify(report) : formatReport(report));
     return report.measurements.every(({ runs, failure }) => failure === null && runs.length > 0);
   } finally {
+    for (const { close } of contenders) await close();
     await servers.stop();
   }
 }

@@ -3,6 +3,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { type SubmitCommand } from "./measured-job";
 import { beamPython } from "./beam-python";
+import { flinkSql } from "./flink-sql";
 import { makeOwnProject } from "./own-project";
 
 const CLI = path.join(__dirname, "..", "..", "dist", "cli", "main.js");
@@ -30,7 +31,7 @@ export interface Contender {
   close(): Promise<void>;
 }
 
-export const CONTENDER_NAMES = ["beamline", "beam-python"] as const;
+export const CONTENDER_NAMES = ["beamline", "beam-python", "flink-sql"] as const;
 export type ContenderName = (typeof CONTENDER_NAMES)[number];
 
 /** `flink`: host:port of the cluster. */
@@ -40,6 +41,8 @@ export async function contender(name: ContenderName, flink: string, say: (text: 
       return beamline();
     case "beam-python":
       return beamPython(flink, say);
+    case "flink-sql":
+      return flinkSql(say);
   }
 }
 

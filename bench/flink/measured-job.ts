@@ -3,7 +3,7 @@
 import { spawn } from "node:child_process";
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
-import { familyUsage } from "./process-families";
+import { familyUsage, processes } from "./process-families";
 import { type Servers } from "./servers";
 
 /** What submits a job: it ends when the cluster has it, or has done it. */
@@ -13,7 +13,7 @@ export interface SubmitCommand {
   readonly directory: string;
 }
 
-const BETWEEN_LOOKS_MS = 100;
+const BETWEEN_LOOKS_MS = 250;
 const LONGEST_MS = 20 * 60_000;
 /** Workers may take so long to end when their job has. */
 const ENDING_MS = 1_500;
@@ -41,11 +41,13 @@ export interface JobUsage {
 export async function measureJob(command: SubmitCommand, servers: Servers): Promise<JobUsage> {
   const { jobManager, taskManagers } = servers.flinkPids();
   const look = () => {
-    const managers = familyUsage(taskManagers);
+    // Looking costs what is measured its time: once for all of them.
+    const all = processes();
+    const managers = familyUsage(taskManagers, all);
     return {
-      flink: managers.ownCpuSeconds + familyUsage([jobManager]).ownCpuSeconds,
+      flink: managers.ownCpuSeconds + familyUsage([jobManager], all).ownCpuSeconds,
       workers: managers.othersCpuSeconds,
-      submit: familyUsage([process.pid]).othersCpuSeconds,
+      submit: familyUsage([process.pid], all).othersCpuSeconds,
       taskManagersRssMb: managers.ownRssMb,
       workersRssMb: managers.othersRssMb,
     };

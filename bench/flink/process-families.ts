@@ -22,8 +22,10 @@ interface Process {
 const TICKS = 100;
 const PAGE_MB = 4096 / 2 ** 20;
 
-export function familyUsage(roots: readonly number[]): FamilyUsage {
-  const all = processes();
+/** The processes that run now. */
+export type Processes = ReadonlyMap<number, Process>;
+
+export function familyUsage(roots: readonly number[], all: Processes = processes()): FamilyUsage {
   const isRoot = new Set(roots);
   const usage = { ownCpuSeconds: 0, othersCpuSeconds: 0, ownRssMb: 0, othersRssMb: 0 };
   for (const [pid, { cpuSeconds, endedCpuSeconds, rssMb }] of all) {
@@ -39,12 +41,12 @@ export function familyUsage(roots: readonly number[]): FamilyUsage {
   return usage;
 }
 
-function descends(pid: number, from: ReadonlySet<number>, all: ReadonlyMap<number, Process>): boolean {
+function descends(pid: number, from: ReadonlySet<number>, all: Processes): boolean {
   for (let at = all.get(pid)?.parent; at !== undefined; at = all.get(at)?.parent) if (from.has(at)) return true;
   return false;
 }
 
-function processes(): Map<number, Process> {
+export function processes(): Processes {
   const found = new Map<number, Process>();
   for (const name of fs.readdirSync("/proc")) {
     if (!/^\d+$/.test(name)) continue;

@@ -53,7 +53,8 @@ class ReadRange(beam.DoFn):
         consumer.assign([TopicPartition(self.topic, partition, start)])
         at = start
         while at < end:
-            for message in consumer.consume(10_000, timeout=10):
+            # It waits for all of them, also where the partition ends before: so not for long.
+            for message in consumer.consume(10_000, timeout=0.2):
                 if message.error() is not None:
                     raise RuntimeError(str(message.error()))
                 at = message.offset() + 1

@@ -11,6 +11,7 @@ interface Trade {
   symbol: string;
   id: number;
   price: bigint;
+  priceText: string;
   quantity: bigint;
   time: number;
 }
@@ -68,11 +69,16 @@ function toTrade(line: string, latest: number): Trade | string {
   if (price === undefined) return "p: not a positive decimal";
   const quantity = toUnits(q);
   if (quantity === undefined) return "q: not a positive decimal";
-  return { symbol: s, id: t, price, quantity, time: T };
+  return { symbol: s, id: t, price, priceText: p as string, quantity, time: T };
 }
 
 function isBefore(left: Trade, right: Trade): boolean {
   return left.time < right.time || (left.time === right.time && left.id < right.id);
+}
+
+/** The order where ids say nothing. */
+function isBeforeByPrice(left: Trade, right: Trade): boolean {
+  return left.time < right.time || (left.time === right.time && left.priceText < right.priceText);
 }
 
 /** No exponent, no trailing zeros. */
@@ -107,9 +113,16 @@ function toRow(candle: Candle): string {
   });
 }
 
-export function aggregateTrades(input: string, rowsFile: string, deadFile: string): HandLoopSummary {
+/** `repeats`: whether a trade that comes twice counts twice; ids mean nothing then. */
+export function aggregateTrades(
+  input: string,
+  rowsFile: string,
+  deadFile: string,
+  repeats: "dropped" | "counted" = "dropped",
+): HandLoopSummary {
   const summary: HandLoopSummary = { read: 0, ok: 0, dead: 0, duplicate: 0, rows: 0 };
   const latest = Date.now() + DAY_MS;
+  const comesFirst = repeats === "dropped" ? isBefore : isBeforeByPrice;
   const candlesBySymbol = new Map<string, Map<number, Candle>>();
   const dead: string[] = [];
 
@@ -143,7 +156,7 @@ export function aggregateTrades(input: string, rowsFile: string, deadFile: strin
       });
       return;
     }
-    if (candle.ids.has(trade.id)) {
+    if (repeats === "dropped" && candle.ids.has(trade.id)) {
       summary.duplicate += 1;
       return;
     }
@@ -154,8 +167,8 @@ export function aggregateTrades(input: string, rowsFile: string, deadFile: strin
     candle.quoteVolume += trade.price * trade.quantity;
     if (trade.price > candle.high) candle.high = trade.price;
     if (trade.price < candle.low) candle.low = trade.price;
-    if (isBefore(trade, candle.first)) candle.first = trade;
-    if (isBefore(candle.last, trade)) candle.last = trade;
+    if (comesFirst(trade, candle.first)) candle.first = trade;
+    if (comesFirst(candle.last, trade)) candle.last = trade;
   };
 
   forEachLine(input, take);

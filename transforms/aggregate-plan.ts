@@ -4,6 +4,7 @@ import { type FrozenGroup } from "./accumulate";
 import { type Id } from "./id-set";
 import { type Fields } from "./measure-states";
 import { type Measure, type Measures } from "./measures";
+import { type PackedRows } from "./row-columns";
 
 export interface Plan {
   readonly by: readonly string[];
@@ -20,7 +21,7 @@ export type Part =
       readonly frozen: FrozenGroup;
       /** How many rows it is made of, where the runner tells which are late. */ readonly count?: number;
     }
-  | { readonly rows: readonly Candidate[] };
+  | { readonly rows: PackedRows };
 export type Candidate = readonly [id: Id | null, time: number, row: Fields];
 
 /** The fields that are measured, each once. */

@@ -16,9 +16,12 @@ export function noteAggregate(context: RunContext, aggregate: NamedAggregate): v
   else known.push(aggregate);
 }
 
+/** Of what is kept: another one cannot be read by a version that has this one. */
+const FORM = 1;
+
 /** A few letters that are the same as long as what is kept of its windows can be gone on with. How late a row may be can change. */
 export function definitionOf({ name, plan: { by, at, window, unique, measures } }: NamedAggregate): string {
-  return hash("sha256", canonicalJson({ name, by, at, window, unique, measures }), "hex").slice(0, 8);
+  return hash("sha256", canonicalJson({ name, by, at, window, unique, measures, form: FORM }), "hex").slice(0, 8);
 }
 
 /** The aggregates of the graphs that were built for this context. */

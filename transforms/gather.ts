@@ -1,6 +1,7 @@
 // The first half of an aggregate where duplicates cannot be told yet: on clusters, and in sessions.
 import {
   ALL_WINDOWS,
+  alignDown,
   assign,
   register,
   type Bounds,
@@ -11,10 +12,16 @@ import {
   type Place,
   type Unbounded,
 } from "../beam";
-import { keyOf, timeOf, type Candidate, type PartOutputs, type Plan } from "./aggregate-plan";
+import { keyOf, timeOf, type PartOutputs, type Plan } from "./aggregate-plan";
 import { Arrivals } from "./arrivals";
 import { type Id } from "./id-set";
 import { type Fields } from "./measure-states";
+import { RowColumns } from "./row-columns";
+
+interface Open extends Bounds {
+  readonly key: string;
+  readonly rows: RowColumns;
+}
 
 /** Gathers the measured fields of rows, for the duplicates among them to be found when they are grouped. */
 export class Gather implements DoFn<Fields, PartOutputs> {
@@ -22,7 +29,8 @@ export class Gather implements DoFn<Fields, PartOutputs> {
   private count?: Count;
   private arrivals?: Arrivals | null;
   private watermark = Number.NEGATIVE_INFINITY;
-  private gathered?: Map<string, { readonly key: string; readonly bounds: Bounds; readonly rows: Candidate[] }>;
+  /** By window's start, then by key. */
+  private gathered?: Map<number, Map<string, Open>>;
   private held = 0;
   private came = 0;
   private late = 0;
@@ -48,38 +56,57 @@ export class Gather implements DoFn<Fields, PartOutputs> {
   }
 
   process(row: Fields, emit: Emitters<PartOutputs>, place?: () => Place): void {
-    const { at, by, window, unique, lateness } = this.plan;
+    const { at, by, window, unique } = this.plan;
     const time = timeOf(row, at);
     if (this.arrivals != null && place !== undefined) this.arrivals.see(time, place().timestamp);
     const key = keyOf(row, by);
-    const candidate: Candidate = [
-      unique === null ? null : ((row[unique] ?? null) as Id | null),
-      time,
-      Object.fromEntries(this.fields.map((field) => [field, row[field] ?? null])),
-    ];
-    const { since, until } = this.covers;
-    for (const bounds of assign(window, time)) {
-      this.came += 1;
-      if ((since !== null && bounds.start < since) || (until !== null && bounds.end > until)) {
-        this.outside += 1;
-        continue;
-      }
-      if (bounds.end + lateness <= this.watermark) {
-        this.late += 1;
-        emit.late(row);
-        continue;
-      }
-      if (this.arrivals?.mayBeOver(bounds.end) === true) {
-        emit.parts({ key, value: { rows: [candidate] } }, bounds);
-        continue;
-      }
-      const at = `${bounds.start}|${key}`;
-      const gathered = this.gathered?.get(at);
-      if (gathered === undefined) this.gathered?.set(at, { key, bounds, rows: [candidate] });
-      else gathered.rows.push(candidate);
-      this.held += 1;
+    const id = unique === null ? null : ((row[unique] ?? null) as Id | null);
+    if (window.kind === "fixed") {
+      const start = alignDown(time, window.size);
+      this.addTo(start, start + window.size, key, row, time, id, emit);
+    } else {
+      for (const { start, end } of assign(window, time)) this.addTo(start, end, key, row, time, id, emit);
     }
     if (this.held > this.maxHeld) this.flush(emit);
+  }
+
+  private addTo(
+    start: number,
+    end: number,
+    key: string,
+    row: Fields,
+    time: number,
+    id: Id | null,
+    emit: Emitters<PartOutputs>,
+  ): void {
+    this.came += 1;
+    const { since, until } = this.covers;
+    if ((since !== null && start < since) || (until !== null && end > until)) {
+      this.outside += 1;
+      return;
+    }
+    if (end + this.plan.lateness <= this.watermark) {
+      this.late += 1;
+      emit.late(row);
+      return;
+    }
+    if (this.arrivals?.mayBeOver(end) === true) {
+      const alone = new RowColumns(this.fields);
+      alone.add(row, time, id);
+      emit.parts({ key, value: { rows: alone.pack() } }, { start, end });
+      return;
+    }
+    this.rowsOf(start, end, key).add(row, time, id);
+    this.held += 1;
+  }
+
+  private rowsOf(start: number, end: number, key: string): RowColumns {
+    const gathered = this.gathered as Map<number, Map<string, Open>>;
+    let ofWindow = gathered.get(start);
+    if (ofWindow === undefined) gathered.set(start, (ofWindow = new Map<string, Open>()));
+    let open = ofWindow.get(key);
+    if (open === undefined) ofWindow.set(key, (open = { key, start, end, rows: new RowColumns(this.fields) }));
+    return open.rows;
   }
 
   onWatermark(watermark: number, emit: Emitters<PartOutputs>): void {
@@ -88,7 +115,10 @@ export class Gather implements DoFn<Fields, PartOutputs> {
   }
 
   private flush(emit: Emitters<PartOutputs>): void {
-    for (const { key, bounds, rows } of this.gathered?.values() ?? []) emit.parts({ key, value: { rows } }, bounds);
+    for (const ofWindow of this.gathered?.values() ?? []) {
+      for (const { key, start, end, rows } of ofWindow.values())
+        emit.parts({ key, value: { rows: rows.pack() } }, { start, end });
+    }
     this.gathered?.clear();
     this.held = 0;
     this.count?.("to aggregate", this.came);

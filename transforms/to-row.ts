@@ -1,9 +1,11 @@
 // The second half of an aggregate: from the parts of a key and window to its row.
 import { register, type Bounds, type Count, type DoFn, type Emitters, type KV, type Place } from "../beam";
 import { Accumulation, type Group } from "./accumulate";
-import { measuredFields, valuesOf, type Candidate, type Part, type Plan } from "./aggregate-plan";
+import { measuredFields, valuesOf, type Part, type Plan } from "./aggregate-plan";
 import { isWhole, nameOfWindow, tellOfCut } from "./cut-windows";
+import { type Id } from "./id-set";
 import { type Fields } from "./measure-states";
+import { UnpackedRows } from "./row-columns";
 import { UniqueRows } from "./unique-rows";
 
 /** Where a source begins later than its records did, so that windows are cut. */
@@ -17,6 +19,7 @@ export interface Cut {
 export class ToRow implements DoFn<KV<string, readonly Part[]>, { rows: Fields }> {
   readonly outputs = ["rows"] as const;
   private accumulation?: Accumulation;
+  private fields?: readonly string[];
   private count?: Count;
   private panes?: Panes;
 
@@ -29,6 +32,7 @@ export class ToRow implements DoFn<KV<string, readonly Part[]>, { rows: Fields }
 
   startBundle(count: Count): void {
     this.accumulation = new Accumulation(this.plan.measures);
+    this.fields = measuredFields(this.plan.measures);
     this.count = count;
     this.panes = new Panes();
   }
@@ -40,17 +44,17 @@ export class ToRow implements DoFn<KV<string, readonly Part[]>, { rows: Fields }
   ): void {
     const accumulation = this.accumulation as Accumulation;
     const group = accumulation.create();
-    const candidates: Candidate[] = [];
+    const gathered: UnpackedRows[] = [];
     let summed = 0;
     for (const part of parts) {
       if ("frozen" in part) {
         group.merge(part.frozen);
         summed += part.count ?? 0;
-      } else for (const candidate of part.rows) candidates.push(candidate);
+      } else gathered.push(new UnpackedRows(this.fields as readonly string[], part.rows));
     }
     const { start, end, pane } = place();
-    const distinct = candidates.length === 0 ? 0 : this.addUnique(candidates, group);
-    this.tell(key, { start, end }, pane, { aggregated: summed + distinct, duplicate: candidates.length - distinct });
+    const { aggregated, duplicate } = this.addUnique(gathered, group);
+    this.tell(key, { start, end }, pane, { aggregated: summed + aggregated, duplicate });
     if (this.cut !== null && !isWhole(this.plan.window, start, this.cut.wholeFrom)) {
       this.count?.("not whole", 1);
       tellOfCut(this.cut.batch, nameOfWindow(this.cut.aggregate, start, end, key));
@@ -73,12 +77,33 @@ export class ToRow implements DoFn<KV<string, readonly Part[]>, { rows: Fields }
     this.count?.("duplicate", duplicate);
   }
 
-  /** Answers how many rows are left when each id counts once. */
-  private addUnique(candidates: readonly Candidate[], group: Group): number {
-    const rows = new UniqueRows(measuredFields(this.plan.measures));
-    for (const candidate of candidates) rows.add(candidate);
-    rows.addTo(group, this.accumulation as Accumulation);
-    return rows.size;
+  /** Adds the rows up, each id once, and answers how many counted. */
+  private addUnique(gathered: readonly UnpackedRows[], group: Group): Counted {
+    const accumulation = this.accumulation as Accumulation;
+    const seen = new Set<Id>();
+    const repeated = new Set<Id>();
+    for (const rows of gathered) {
+      for (let at = 0; at < rows.length; at += 1) {
+        const id = rows.id(at);
+        if (id === null) continue;
+        if (seen.has(id)) repeated.add(id);
+        else seen.add(id);
+      }
+    }
+    // Only of rows with one id has the right one to be found; all others count as they come.
+    const unique = new UniqueRows(this.fields as readonly string[]);
+    const counted = { aggregated: 0, duplicate: 0 };
+    for (const rows of gathered) {
+      for (let at = 0; at < rows.length; at += 1) {
+        const [id, time, row] = [rows.id(at), rows.time(at), rows.row(at)];
+        const counts = id === null || !repeated.has(id);
+        if (counts) accumulation.add(group, row, time, id);
+        if (counts || unique.add([id, time, row])) counted.aggregated += 1;
+        else counted.duplicate += 1;
+      }
+    }
+    unique.addTo(group, accumulation);
+    return counted;
   }
 }
 

@@ -142,7 +142,7 @@ function lastJson<T>(stdout: string): T {
 }
 
 /** In Java's words. */
-function jdbcUrl(database: string): string {
+export function jdbcUrl(database: string): string {
   const { host, pathname, username, password } = new URL(database);
   const parameters = new URLSearchParams({
     user: decodeURIComponent(username),

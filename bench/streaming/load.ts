@@ -58,11 +58,16 @@ export function recordsOf(): (line: string) => TopicRecord {
   };
 }
 
-function expectedCandles(file: string): Row[] {
-  const rows = file.replace(/\.ndjson$/, ".candles.ndjson");
+/** The candles of a seed's trades when a trade that comes twice counts twice. */
+export function candlesWithRepeats(records: number, seed: number): Row[] {
+  return expectedCandles(ensureTradesFile(DATA, records, seed).path, "counted");
+}
+
+function expectedCandles(file: string, repeats: "dropped" | "counted" = "dropped"): Row[] {
+  const rows = file.replace(/\.ndjson$/, repeats === "dropped" ? ".candles.ndjson" : ".candles-with-repeats.ndjson");
   if (!fs.existsSync(rows)) {
     const incoming = `${rows}.new`;
-    aggregateTrades(file, incoming, "/dev/null");
+    aggregateTrades(file, incoming, "/dev/null", repeats);
     fs.renameSync(incoming, rows);
   }
   return readRows(rows);

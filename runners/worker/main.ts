@@ -1,7 +1,6 @@
 // Where a cluster's workers start: one, by the words that a TaskManager starts it with, or a pool that starts them when it is
 // asked to.
 import { parseArgs } from "node:util";
-import { openWorkerPool } from "../../beam";
 import { messageOf, UsageError } from "../../schema/errors";
 import { startWatched } from "./watched";
 
@@ -36,6 +35,8 @@ async function one(id: string, provisionEndpoint: string): Promise<number> {
 }
 
 async function pool(host: string, port: number): Promise<number> {
+  // Whoever watches over one worker does not need it: it would take longer to load than all else that it does.
+  const { openWorkerPool } = await import("../../beam/index.js");
   const workers = new Map<string, () => void>();
   const opened = await openWorkerPool(
     `${host}:${port}`,

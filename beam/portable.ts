@@ -106,7 +106,11 @@ async function follow(runner: sdk.PortableRunner, client: Client, jobId: string)
     if (response.oneofKind === "stateResponse") state = response.stateResponse.state;
     else if (response.oneofKind === "messageResponse") errors.push(response.messageResponse.messageText);
   }
-  if (state === jobApi.JobState_Enum.DONE) return countersOf((await runner.getJobMetrics(jobId)).metrics?.attempted);
+  if (state === jobApi.JobState_Enum.DONE) {
+    const { attempted = [], committed = [] } = (await runner.getJobMetrics(jobId)).metrics ?? {};
+    // Flink knows only what was attempted, Beam's Python runner only what counts.
+    return countersOf(committed.length > 0 ? committed : attempted);
+  }
   if (state === jobApi.JobState_Enum.CANCELLED) throw new RunError("The job was cancelled");
   throw jobFailure(errors);
 }
@@ -127,7 +131,7 @@ export function jobFailure(errors: readonly string[]): Error {
 }
 
 /** The sums of what the pipeline's own code counted, by name. */
-function countersOf(metrics: readonly sdk.MonitoringInfo[] = []): Counters {
+function countersOf(metrics: readonly sdk.MonitoringInfo[]): Counters {
   const counters: Record<string, number> = {};
   for (const { urn, labels, payload } of metrics) {
     const name = labels["NAME"];

@@ -130,9 +130,8 @@ test("rows whose time is not that of their record end it by a sentence with the 
 
 test("what is wrong is told before anything is begun", async () => {
   const sending = await stream.begin("wrong", 4);
-  const words = stream.words(sending, ...stream.onCluster());
   const told = async (...more: string[]) => {
-    const { code, stderr } = await beamline("run", ...words, ...more);
+    const { code, stderr } = await beamline("run", ...stream.words(sending, ...stream.onCluster(...more)));
     return `${code}: ${stderr.trim()}`;
   };
   await stream.broker.createTopic("silent", 3);

@@ -3,6 +3,7 @@
 import { execFileSync } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
 import { watchCounts } from "../beam";
+import { freePort } from "../infra/services/ports";
 import { catalog } from "../pipelines/catalog";
 import { scene } from "./command-scene";
 import { Ledger } from "./ledger";
@@ -118,4 +119,12 @@ test.each([
   const { code, stderr } = await beamline("run", "trades-aggregate", "--runner=flink", ...words);
   expect(code).toBe(2);
   expect(stderr).toMatch(sentence);
+});
+
+test("a source that is not there is told in the words of the direct runner, and Flink is not started for it", async () => {
+  const from = `kafka://127.0.0.1:${await freePort()}/trades`;
+  const { code, stderr } = await beamline("run", "trades-aggregate", "--runner=flink", "--from", from);
+  expect(code).toBe(1);
+  expect(stderr).toMatch(/^Failed: No Kafka broker answers at 127\.0\.0\.1:\d+ \(connection refused\): start it/m);
+  expect(files()).toEqual([]);
 });

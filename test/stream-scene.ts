@@ -103,7 +103,10 @@ export function streamScene(environment: NodeJS.ProcessEnv = process.env): Strea
       const said = more.map(nameOf);
       return ["trades-aggregate", ...usual.filter((word) => !said.includes(nameOf(word))), ...more];
     },
-    onCluster: (...more) => [`--flink-master=${service("flink").url}`, "--workers=process", ...more],
+    onCluster(...more) {
+      const workers = more.some((word) => word.startsWith("--workers=")) ? [] : ["--workers=process"];
+      return [`--flink-master=${service("flink").url}`, ...workers, ...more];
+    },
     candles: ({ topic }) => candlesInPostgres(service("postgres").url, topic),
     isAll({ ledger }) {
       const expected = JSON.stringify(ledger.expected(WINDOW));

@@ -19,7 +19,7 @@ function given(of: Table = table, more: Partial<Given> = {}): Given {
   }));
   const shape: Shape = { table: of, columns, found: null, added: [], partition: "at", cluster: [] };
   return {
-    output: "o",
+    output: { name: "o", table: of },
     shape,
     staging: { name: "beamline_staging_o_1", decimals: "exact" },
     days: { first: 5, last: 7 },

@@ -18,7 +18,9 @@ import { direct, type Engine } from "../runners/engine";
 import { readDotEnv } from "../runners/dot-env";
 import { detach, letGo, type Detached } from "../runners/flink/detach";
 import { flink, type FlinkWishes } from "../runners/flink/flink";
-import { beginStream } from "../runners/flink/stream";
+import { viewText } from "../runners/flink/follow";
+import { type JobView } from "../runners/flink/job-view";
+import { beginStream, stream } from "../runners/flink/stream";
 import { ownPipelines } from "../runners/own-pipelines";
 import { runContinuous, type JobRequest } from "../runners/direct/run-continuous";
 import { Log } from "../runners/observe/log";
@@ -39,6 +41,7 @@ import {
   Progress,
   replayedText,
   statusText,
+  stoppedText,
 } from "./screen";
 import { namesIn, sortWords, splitWords, type Word } from "./words";
 
@@ -253,6 +256,15 @@ async function run(asked: Pipeline, said: Said): Promise<number> {
       tell(detachedText(detached));
       if (said.has("json")) process.stdout.write(`${JSON.stringify(detached)}\n`);
       return DONE;
+    }
+    if (options.streaming && options.runner === "flink") {
+      const inputs = inputAddresses(pipeline, options.from, params);
+      const onView = (view: JobView) => progress.update(view.counters, viewText(view, Date.now()));
+      const stopped = await stream({ ...request, inputs }, wishesOf(pipeline, options, tell), onView);
+      progress.clear();
+      print(stoppedText(stopped));
+      if (said.has("json")) process.stdout.write(`${JSON.stringify(stopped)}\n`);
+      return INTERRUPTED;
     }
     const report = options.streaming
       ? await runJob({ ...request, inputs: addressesOf(pipeline, options.from, params) }, progress)

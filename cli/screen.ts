@@ -6,6 +6,7 @@ import { type JobStatus } from "../runners/direct/job-status";
 import { type SortedLetters } from "../runners/direct/letters";
 import { type Replayed } from "../runners/direct/run-continuous";
 import { type Examined } from "../runners/doctor";
+import { type StreamReport } from "../runners/flink/stream";
 import { type NotWhole, type Report, type Sample } from "../runners/report";
 import { type Row, type Table } from "../schema/table";
 import { formatDuration } from "../schema/duration";
@@ -34,7 +35,8 @@ export class Progress {
   private rate = 0;
   private shown = false;
 
-  update(counters: Readonly<Record<string, number>>): void {
+  /** `more`: what else is known of it, in a few words each. */
+  update(counters: Readonly<Record<string, number>>, more: readonly string[] = []): void {
     if (!onTerminal) return;
     const now = performance.now();
     if (now - this.last < 100) return;
@@ -47,6 +49,7 @@ export class Progress {
       `${amount(Math.round(this.rate))}/s`,
       `${amount(counters["dead"] ?? 0)} dead`,
       `${amount(counters["duplicate"] ?? 0)} duplicate`,
+      ...more,
     ];
     // A line that is longer than the terminal is wide could not be written over.
     process.stderr.write(`\r\u001b[2K${paint.dim(parts.join("  ·  ").slice(0, screenWidth() - 1))}`);
@@ -57,6 +60,26 @@ export class Progress {
     if (this.shown) process.stderr.write("\r\u001b[2K");
     this.shown = false;
   }
+}
+
+/** The summary of a job that a cluster kept going until the command ended it. */
+export function stoppedText(report: StreamReport): string {
+  const { pipeline, seconds, read, ok, dead, dropped, duplicate, late, written, savepoint, restarts } = report;
+  const counts = Object.entries({ read, ok, dead, dropped, duplicate, late }).filter(
+    ([name, n]) => n > 0 || name === "read",
+  );
+  const about = report.isApproximate ? "about " : "";
+  return [
+    `${paint.bold(pipeline)} stopped after ${formatDuration(Math.round(seconds) * 1000)}`,
+    "",
+    ...counts.map(([name, n]) => `  ${name.padEnd(10)} ${about}${amount(n)}`),
+    ...Object.entries(written).map(
+      ([name, n]) => `  ${"written".padEnd(10)} ${about}${amount(n)} rows of ${harmless(name)}`,
+    ),
+    ...(restarts === 0 ? [] : [`  ${"begun again".padEnd(10)} ${restarts} times, from its last checkpoint`]),
+    "",
+    `It can go on: --from-savepoint ${harmless(savepoint)}`,
+  ].join("\n");
 }
 
 /** The summary of a run. */

@@ -46,7 +46,7 @@ test("one image, built by the command that is named, with the worker that is sta
 
 test("its slots are there before a job comes, and it gives a job up as the local cluster does", () => {
   expect(spec.mode).toBe("standalone");
-  const text = flinkSettings({ port: 1, rpcPort: 2, scratch: "scratch" });
+  const text = flinkSettings({ port: 1, rpcPort: 2, scratch: "scratch", kept: "/kept" });
   const local = JSON.parse(text) as Record<string, unknown>;
   const said = Object.entries(spec.flinkConfiguration);
   expect(said).toEqual(said.map(([name]) => [name, String(local[name])]));

@@ -6,6 +6,7 @@ import { jobFailure } from "../../beam";
 import { type Finding } from "../../io/connector";
 import { fine, findingsOf, missing, wrong } from "../../io/findings";
 import { messageOf, RunError, UnavailableError, UsageError } from "../../schema/errors";
+import { viewOf, type JobView } from "./job-view";
 import { BEAM_VERSION, FLINK_VERSION, flinkJars } from "../../infra/services/flink/flink-jars";
 
 /** No answer of a cluster's takes longer unless something is wrong. */
@@ -29,6 +30,17 @@ const Jobs = z.object({ jobs: z.array(JobLine) });
 
 const Job = z.object({ state: z.string(), timestamps: z.object({ RESTARTING: z.number() }) });
 const Exceptions = z.object({ "root-exception": z.string().nullish() });
+
+const Triggered = z.object({ "request-id": z.string() });
+const Savepoint = z.object({
+  status: z.object({ id: z.string() }),
+  operation: z
+    .object({
+      location: z.string().nullish(),
+      "failure-cause": z.object({ "stack-trace": z.string().nullish() }).nullish(),
+    })
+    .nullish(),
+});
 
 export interface ClusterJob {
   readonly id: string;
@@ -149,11 +161,50 @@ export class Cluster {
     );
   }
 
+  view(id: string): Promise<JobView> {
+    return viewOf((path, shape) => ask(this.address, path, shape), id);
+  }
+
+  /** What broke the job last; null when nothing has. */
+  async failure(id: string): Promise<Error | null> {
+    const { "root-exception": why } = await ask(this.address, `/jobs/${id}/exceptions`, Exceptions);
+    return why == null || why === "" ? null : jobFailure([why]);
+  }
+
+  /**
+   * Keeps where the job stands, in a directory of the cluster's or in `directory`, and answers where. It goes on, or ends with
+   * it: never by Flink's own stop, which acts as an end of all input, and gives rows of windows that are still open.
+   */
+  async savepoint(id: string, { ends, directory }: { ends: boolean; directory?: string | undefined }): Promise<string> {
+    const wish = { "cancel-job": ends, ...(directory === undefined ? {} : { "target-directory": directory }) };
+    const { "request-id": request } = await post(this.address, `/jobs/${id}/savepoints`, wish, Triggered);
+    for (;;) {
+      const { status, operation } = await ask(this.address, `/jobs/${id}/savepoints/${request}`, Savepoint);
+      if (status.id === "COMPLETED") {
+        if (operation?.location != null) return operation.location;
+        const why = operation?.["failure-cause"]?.["stack-trace"] ?? "it did not say why";
+        throw new RunError(`Flink could not keep where the job stands: ${messageOf(jobFailure([why]))}`);
+      }
+      await sleep(BETWEEN_LOOKS_MS / 4);
+    }
+  }
+
+  /** Ends the job with a savepoint, and waits until nothing of it runs. */
+  async stop(id: string, directory?: string): Promise<string> {
+    const savepoint = await this.savepoint(id, { ends: true, directory });
+    const until = performance.now() + PATIENCE_MS;
+    while (performance.now() < until) {
+      const { state } = await ask(this.address, `/jobs/${id}`, Job);
+      if (OVER.includes(state)) break;
+      await sleep(BETWEEN_LOOKS_MS / 4);
+    }
+    return savepoint;
+  }
+
   private async failureOf(id: string): Promise<Error | null> {
     const { timestamps, state } = await ask(this.address, `/jobs/${id}`, Job);
     if (timestamps.RESTARTING === 0 && state !== "FAILED" && state !== "FAILING") return null;
-    const { "root-exception": why } = await ask(this.address, `/jobs/${id}/exceptions`, Exceptions);
-    return jobFailure([why ?? ""]);
+    return (await this.failure(id)) ?? jobFailure([]);
   }
 
   private async find(name: string): Promise<z.infer<typeof JobLine> | null> {
@@ -218,7 +269,24 @@ async function hasBeam(address: string): Promise<boolean> {
 }
 
 async function ask<Shape extends z.ZodType>(address: string, path: string, shape: Shape): Promise<z.infer<Shape>> {
-  const response = await answered(address, path);
+  return shaped(await answered(address, path), address, path, shape);
+}
+
+async function post<Shape extends z.ZodType>(
+  address: string,
+  path: string,
+  body: object,
+  shape: Shape,
+): Promise<z.infer<Shape>> {
+  return shaped(await answered(address, path, "POST", body), address, path, shape);
+}
+
+async function shaped<Shape extends z.ZodType>(
+  response: Response,
+  address: string,
+  path: string,
+  shape: Shape,
+): Promise<z.infer<Shape>> {
   const answer = shape.safeParse(await response.json().catch(() => null));
   if (answer.success) return answer.data;
   throw new UsageError(
@@ -226,10 +294,12 @@ async function ask<Shape extends z.ZodType>(address: string, path: string, shape
   );
 }
 
-async function answered(address: string, path: string, method = "GET"): Promise<Response> {
+async function answered(address: string, path: string, method = "GET", body?: object): Promise<Response> {
   let response: Response;
   try {
-    response = await fetch(`http://${address}${path}`, { method, signal: AbortSignal.timeout(ANSWER_MS) });
+    const json =
+      body === undefined ? {} : { body: JSON.stringify(body), headers: { "content-type": "application/json" } };
+    response = await fetch(`http://${address}${path}`, { method, ...json, signal: AbortSignal.timeout(ANSWER_MS) });
   } catch (error) {
     const cause = (error as { cause?: unknown }).cause ?? error;
     throw new UnavailableError(`No Flink cluster answers at ${address}: ${messageOf(cause)}`);

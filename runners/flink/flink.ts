@@ -3,7 +3,15 @@
 // commit.
 import { isIP } from "node:net";
 import path from "node:path";
-import { jobFailure, NEEDED_OPTION, neededCode, submit, type CodePlace, type Graph, type PortableJob } from "../../beam";
+import {
+  jobFailure,
+  NEEDED_OPTION,
+  neededCode,
+  submit,
+  type CodePlace,
+  type Graph,
+  type PortableJob,
+} from "../../beam";
 import { messageOf, RunError, UsageError } from "../../schema/errors";
 import { direct, type Engine, type Ran } from "../engine";
 import { ownVersion } from "../own-package";

@@ -1,11 +1,15 @@
 // A job that goes on, on Flink: the cluster reads the topics by itself and holds the windows, workers clean, add up and write.
 // What has come in counts exactly once, by Flink's checkpoints; a row that is written again takes the place of its own.
+import os from "node:os";
+import path from "node:path";
+import { freePort } from "../../infra/services/ports";
+import { flinkSettings } from "../../infra/services/flink/settings";
+import { HOST } from "../../infra/services/server-kind";
 import { aggregatesOf, type NamedAggregate } from "../../transforms/aggregates-of";
 import { readKafka, type Graph, type RunContext, type Unbounded } from "../../beam";
 import { type Address, type Output, type RunnerRead, type StartAt } from "../../io/connector";
 import { sourceOf } from "../../io/registry";
 import { type Pipeline } from "../../pipelines/definition";
-import { formatDuration } from "../../schema/duration";
 import { UsageError } from "../../schema/errors";
 import { type Table } from "../../schema/table";
 import { batchContext } from "../direct/batch-context";
@@ -13,12 +17,66 @@ import { buildGraph } from "../direct/build-graph";
 import { checkGraph } from "../direct/check-graph";
 import { type RunRequest } from "../direct/run-batch";
 import { checkAligned, stretchOf } from "../stretch";
+import { type Counts } from "../report";
 import { begin, type Begun, type FlinkWishes } from "./flink";
+import { followStream, type OnView } from "./follow";
 import { checkPlaces, endThere, placesOf, prepare, takesUpdates, type Places } from "./write-there";
 
 /** Flink ends a bundle after so many elements or milliseconds: what is in one waits for it. */
 const BUNDLE_ELEMENTS = 20_000;
 const BUNDLE_MS = 200;
+
+/** A job that was ended by a signal. */
+export type StreamReport = Counts & {
+  readonly pipeline: string;
+  readonly runner: "flink";
+  readonly state: "interrupted";
+  readonly job: string;
+  readonly seconds: number;
+  readonly recordsPerSecond: number;
+  /** Where it can go on from. */
+  readonly savepoint: string;
+  readonly restarts: number;
+  /** Whether records that were read again behind a restart are not in the counts, or in them twice. */
+  readonly isApproximate: boolean;
+};
+
+/** Runs it until the signal says so, with a cluster of its own where none is named. */
+export async function stream(request: RunRequest, wishes: FlinkWishes, onView: OnView): Promise<StreamReport> {
+  const started = performance.now();
+  const { pipeline, options, signal = new AbortController().signal } = request;
+  const port = wishes.master === undefined ? await freePort() : null;
+  const settings = port === null ? undefined : smallCluster(options["state-dir"], wishes.job, port);
+  const begun = await beginStream(request, wishes, settings);
+  const address = port === null ? (wishes.master ?? "") : `${HOST}:${port}`;
+  const { view, savepoint } = await followStream(begun, address, signal, onView);
+  const seconds = (performance.now() - started) / 1000;
+  const count = (name: string): number => view?.counters[name] ?? 0;
+  const restarts = view?.restarts ?? 0;
+  return {
+    pipeline: pipeline.name,
+    runner: "flink",
+    state: "interrupted",
+    ...{ read: count("read"), ok: count("ok"), dead: count("dead"), dropped: count("dropped") },
+    ...{ duplicate: count("duplicate"), late: count("late"), rejected: 0 },
+    written: Object.fromEntries(Object.keys(pipeline.outputs).map((name) => [name, view?.written[name] ?? 0])),
+    seconds: Math.round(seconds * 1000) / 1000,
+    recordsPerSecond: Math.round(count("read") / seconds),
+    job: wishes.job,
+    savepoint,
+    restarts,
+    isApproximate: restarts > 0,
+  };
+}
+
+/** The settings of a cluster that lives as long as the command; what it keeps stays. */
+function smallCluster(stateDirectory: string, job: string, port: number): Record<string, string | number> {
+  const kept = path.resolve(stateDirectory, "flink", encodeURIComponent(job));
+  const settings = { scratch: os.tmpdir(), kept, port, rpcPort: 0 };
+  const { "io.tmp.dirs": _, ...taken } = JSON.parse(flinkSettings(settings)) as Record<string, string | number>;
+  const isOfSize = (name: string) => /^(taskmanager|jobmanager)\./.test(name);
+  return Object.fromEntries(Object.entries(taken).filter(([name]) => !isOfSize(name)));
+}
 
 /** Submits it. Comes back when the job server has it. */
 export async function beginStream(
@@ -161,6 +219,3 @@ function graphOf(
     );
   }).graph;
 }
-
-/** How long a window's last word takes behind its end, for people. */
-export const delayText = (unbounded: Unbounded): string => formatDuration(unbounded.delay);

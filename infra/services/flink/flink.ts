@@ -31,7 +31,8 @@ export const flink: ServerKind = {
       async command({ directory }, port) {
         const scratch = path.join(directory, "scratch");
         await makeDirectory(scratch);
-        await writeFile(path.join(directory, "config.yaml"), flinkSettings({ scratch, port, rpcPort: port + 1 }));
+        const settings = flinkSettings({ scratch, kept: directory, port, rpcPort: port + 1 });
+        await writeFile(path.join(directory, "config.yaml"), settings);
         const logging = ["-Dorg.slf4j.simpleLogger.defaultLogLevel=info", "-Dorg.slf4j.simpleLogger.showDateTime=true"];
         const args = [java, "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError", ...opened, ...logging, "-cp", classPath];
         const program = path.join(__dirname, "cluster.sh");

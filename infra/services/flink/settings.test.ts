@@ -9,7 +9,7 @@ test("the versions are those of the jars", () => {
 });
 
 test("it listens on this machine only", () => {
-  const text = flinkSettings({ scratch: "/srv/ü a", port: 18_081, rpcPort: 18_082 });
+  const text = flinkSettings({ scratch: "/srv/ü a", kept: "/srv/ü b", port: 18_081, rpcPort: 18_082 });
   expect(JSON.parse(text)).toMatchObject({
     "rest.bind-address": "127.0.0.1",
     "rest.bind-port": "18081",
@@ -17,5 +17,6 @@ test("it listens on this machine only", () => {
     "jobmanager.rpc.port": 18_082,
     "taskmanager.bind-host": "127.0.0.1",
     "io.tmp.dirs": "/srv/ü a",
+    "state.savepoints.dir": "file:///srv/%C3%BC%20b/savepoints",
   });
 });

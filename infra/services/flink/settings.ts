@@ -1,9 +1,13 @@
 // The local cluster's settings: a JobManager and TaskManagers on this machine only, small.
+import path from "node:path";
+import { pathToFileURL } from "node:url";
 import { HOST } from "../server-kind";
 
 export interface FlinkPlace {
   /** For what a job needs while it runs. */
   readonly scratch: string;
+  /** For checkpoints and savepoints, which outlive the cluster's processes. */
+  readonly kept: string;
   /** Where jobs are submitted, and asked for. */
   readonly port: number;
   /** Where TaskManagers find the JobManager. */
@@ -14,7 +18,7 @@ export const TASK_MANAGERS = 2;
 const SLOTS = 2;
 
 /** The text of config.yaml. JSON is YAML too. */
-export function flinkSettings({ scratch, port, rpcPort }: FlinkPlace): string {
+export function flinkSettings({ scratch, kept, port, rpcPort }: FlinkPlace): string {
   const settings = {
     "rest.address": HOST,
     "rest.bind-address": HOST,
@@ -27,6 +31,8 @@ export function flinkSettings({ scratch, port, rpcPort }: FlinkPlace): string {
     "taskmanager.bind-host": HOST,
     "taskmanager.numberOfTaskSlots": SLOTS,
     "io.tmp.dirs": scratch,
+    "state.checkpoints.dir": pathToFileURL(path.join(kept, "checkpoints")).href,
+    "state.savepoints.dir": pathToFileURL(path.join(kept, "savepoints")).href,
     // A worker that died takes its job with it unless it is tried again; what fails every time must end at some time.
     "restart-strategy.type": "failure-rate",
     "restart-strategy.failure-rate.max-failures-per-interval": 5,

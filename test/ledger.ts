@@ -51,14 +51,14 @@ export class Ledger {
 }
 
 /** The candles of trades, each number counted once. */
-export function candlesOf(values: Iterable<string>): Expected[] {
+export function candlesOf(values: Iterable<string>, window = MINUTE): Expected[] {
   const numbers = new Set<number>();
   const candles = new Map<string, { trades: number; volume: number }>();
   for (const value of values) {
     const { t, s, T, q } = JSON.parse(value) as { t: number; s: string; T: number; q: string };
     if (numbers.has(t)) continue;
     numbers.add(t);
-    const place = `${s} ${new Date(Math.floor(T / MINUTE) * MINUTE).toISOString()}`;
+    const place = `${s} ${new Date(Math.floor(T / window) * window).toISOString()}`;
     const candle = candles.get(place) ?? { trades: 0, volume: 0 };
     candles.set(place, { trades: candle.trades + 1, volume: candle.volume + Number(q) });
   }

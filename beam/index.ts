@@ -21,7 +21,7 @@ export {
   type Unbounded,
 } from "./run-context";
 export { register, registeredName } from "./travel";
-export { assign, alignDown, fixed, sessions, sliding, windowingStrategy, type Windowing } from "./windows";
+export { assign, alignDown, fixed, isWindowed, sessions, sliding, windowingStrategy, type Windowing } from "./windows";
 export { writeBatches, writeDefaults, type BatchWriter, type FailedWrite, type WriteOptions } from "./write";
 export { NEEDED_OPTION, neededCode, workFor } from "./wanted-worker";
 export { windowInto } from "./window-into";

@@ -2,6 +2,7 @@
 import Long from "long";
 import { runnerApi, standardCoders, values, windowPayloads, windowing as sdkWindowing, type sdk } from "./sdk";
 import { formatDuration } from "../schema/duration";
+import { type PCollection } from "./collection";
 
 export type Windowing =
   | { readonly kind: "fixed"; readonly size: number }
@@ -77,6 +78,16 @@ export function boundsOf(window: sdk.Window): { start: number; end: number } {
   if (window instanceof values.IntervalWindow) return { start: window.start.toNumber(), end: window.end.toNumber() };
   return { start: Number.NEGATIVE_INFINITY, end: Number.POSITIVE_INFINITY };
 }
+
+/** Whether the elements of a collection lie in windows of their time, and not all in the global one. */
+export function isWindowed(collection: PCollection<unknown>): boolean {
+  const { pipeline, getId } = collection as unknown as { pipeline: sdk.Pipeline; getId(): string };
+  const { components } = pipeline.context;
+  const { windowingStrategyId = "" } = components.pcollections[getId.call(collection)] ?? {};
+  return components.windowingStrategies[windowingStrategyId]?.windowFn?.urn !== GLOBAL_WINDOWS_URN;
+}
+
+const GLOBAL_WINDOWS_URN = "beam:window_fn:global_windows:v1";
 
 const millis = (value: number) => ({ seconds: BigInt(Math.floor(value / 1000)), nanos: (value % 1000) * 1_000_000 });
 

@@ -45,6 +45,8 @@ export interface BatchWriter<T> {
   readonly counter: string;
   open?(): Promise<void>;
   write(rows: readonly T[]): Promise<void>;
+  /** How many rows an element is, for the counter; one unless it is said. */
+  rowsIn?(row: T): number;
   /** How heavy a row is, in bytes or anything else, where rows can be of any size: a batch is full at batchWeight too. */
   weigh?(row: T): number;
   /** Whether trying again can help; without this every error is tried again. */
@@ -188,7 +190,7 @@ class WriteOperator implements Abandonable {
     const rows = batch.map((element) => element.value);
     const problem = await this.tryToWrite(rows);
     if (problem === null) {
-      this.count(this.writer.counter, rows.length);
+      this.count(this.writer.counter, this.rowsIn(rows));
       const [first] = batch;
       if (first !== undefined) await this.written?.receive({ ...first, value: rows.length });
     } else if (this.writer.options.onFailure === "fail" || this.failure !== null) {
@@ -197,6 +199,10 @@ class WriteOperator implements Abandonable {
       const error = messageOf(problem.error);
       for (const element of batch) await this.failed?.receive({ ...element, value: { element: element.value, error } });
     }
+  }
+
+  private rowsIn(rows: readonly unknown[]): number {
+    return rows.reduce<number>((sum, row) => sum + (this.writer.rowsIn?.(row) ?? 1), 0);
   }
 
   /** Answers with the last error when no attempt went well. */

@@ -159,6 +159,11 @@ export interface Batch {
   readonly covers?: Stretch;
   /** Of a batch that is planned durably and run again after a crash until it is committed; null for a run on its own. */
   readonly turn: Turn | null;
+  /**
+   * Of what a cluster's workers write, each by itself and many at once: no record of such batches is kept, since they have no
+   * order, and one that is written again takes the place of what it left, complete or not.
+   */
+  readonly isPart?: boolean;
 }
 
 /**
@@ -238,10 +243,24 @@ export interface OpenTarget {
  */
 export type DeliveryClass = "keyed" | "named file" | "append";
 
+/** Rows that are written by one worker as one batch: those of a stretch of time and a share of the keys. */
+export interface Gathering {
+  /** The length of the stretches, in milliseconds. */
+  readonly every: number;
+  /** Into how many shares keys are dealt. */
+  readonly shards: number;
+}
+
 export interface SinkConnector {
   readonly deliveryClass: DeliveryClass;
   /** Whether processes on any machines may write rows of one output there at the same time. Unless it is said, they may not. */
   readonly isShared?: boolean;
+  /**
+   * How a cluster's workers put rows together before they write them, where many small batches are not what the place is for.
+   * It gets a window's last word alone then. Absent: rows are written as they come. A UsageError where the address means a place that
+   * workers cannot write.
+   */
+  gathers?(address: Address): Gathering;
   /** In a few words, what happens to rows when a batch is run again. */
   readonly delivery: string;
   /**

@@ -27,6 +27,8 @@ export const bigquery: Connector = {
   source: bigquerySource,
   sink: {
     deliveryClass: "keyed",
+    isShared: true,
+    gathers: (address) => sinkSettingsOf(address).gathering,
     delivery: "rows replace the row of their key, all outputs in one transaction; a batch that is there is skipped",
     wants: "update",
     place: (address) => shownPlace(placeOf(address)),

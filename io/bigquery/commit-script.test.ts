@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { date, decimal, tableOf, timestamp, type Table } from "../../schema/table";
 import { type Batch } from "../connector";
-import { commitScript, type Given } from "./commit-script";
+import { commitScript, partStatement, type Given } from "./commit-script";
 import { type Shape, type StoredType } from "./shape";
 
 const place = { project: "p", dataset: "d" };
@@ -19,7 +19,7 @@ function given(of: Table = table, more: Partial<Given> = {}): Given {
   }));
   const shape: Shape = { table: of, columns, found: null, added: [], partition: "at", cluster: [] };
   return {
-    output: "o",
+    output: { name: "o", table: of },
     shape,
     staging: { name: "beamline_staging_o_1", decimals: "exact" },
     days: { first: 5, last: 7 },
@@ -97,4 +97,15 @@ test("a day of which a run has only the end is not taken out", () => {
   const covers = { since: Date.UTC(2026, 0, 5, 10), until: Date.UTC(2026, 0, 7) };
   const script = commitScript(place, { ...batch, covers }, [given(daily, { staging: null, days: null })]);
   expect(script).toContain("WHERE TRUE AND t.`day` >= DATE '2026-01-06' AND t.`day` < DATE '2026-01-07' AND ");
+});
+
+test("a part of a job's rows is one statement that knows no record, and a row that has less replaces none", () => {
+  const part = partStatement(place, given(table, { output: { name: "o", table, growsBy: "n" } }));
+  expect(part).toMatch(
+    /^MERGE `p\.d\.t` AS t USING \(SELECT .*THEN UPDATE SET `n` = s\.c2, `tree` = s\.c3 WHEN NOT MATCHED/,
+  );
+  expect(part).toContain(") AND (t.`n` IS NULL OR t.`n` <= s.c2) THEN UPDATE");
+  expect(part).not.toMatch(/beamline_batches|TRANSACTION|;/);
+  expect(partStatement(place, given(table))).not.toContain("<= s.c2");
+  expect(partStatement(place, given(table, { staging: null }))).toBeNull();
 });

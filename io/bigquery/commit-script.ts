@@ -1,20 +1,28 @@
 // The script that makes a batch visible: all outputs of one dataset in one transaction, and the record of the batch with them.
 import { type Range } from "../../schema/record";
 import { dayFrom } from "../../schema/time-text";
-import { type Batch, type Stretch } from "../connector";
+import { type Batch, type Output, type Stretch } from "../connector";
 import { BATCHES, quoteName, quoteTable, quoteText, timeLiteral, type Place } from "./names";
 import { isStagedText, SEQUENCE, stagedName, type StagedDecimals } from "./staged-row";
 import { type Shape, type StoredColumn } from "./shape";
 
 /** What a batch gives for one output. */
 export interface Given {
-  readonly output: string;
+  readonly output: Output;
   readonly shape: Shape;
   /** The table with its rows; null when it has none. */
   readonly staging: { readonly name: string; readonly decimals: StagedDecimals } | null;
   /** The first and the last time of its rows, where the target is partitioned by it. */
   readonly days: { readonly first: number; readonly last: number } | null;
   readonly rows: number;
+}
+
+/**
+ * A part of a job's rows has no record, and is one output's: a statement of its own, which BigQuery lets run beside others of the
+ * same table, where of two transactions one would give way. Null when it changes nothing.
+ */
+export function partStatement(place: Place, { shape, staging, days, output }: Given): string | null {
+  return staging === null ? null : mergeSql(place, shape, staging, days, [], output.growsBy);
 }
 
 export function commitScript(place: Place, batch: Batch, given: readonly Given[]): string {
@@ -25,10 +33,10 @@ export function commitScript(place: Place, batch: Batch, given: readonly Given[]
 function changesOf(place: Place, batch: Batch, { output, shape, staging, days }: Given): string[] {
   const target = quoteTable(place, shape.table.name);
   const { mode, recomputedBy } = shape.table;
-  const isDue = dueSql(place, batch, output);
+  const isDue = dueSql(place, batch, output.name);
   const notGiven = staging === null ? [] : [`NOT EXISTS (${keysSql(shape, staging, place)})`];
   const statements: string[] = [];
-  if (staging !== null) statements.push(mergeSql(place, shape, staging, days, isDue));
+  if (staging !== null) statements.push(mergeSql(place, shape, staging, days, isDue, output.growsBy));
   const takeOut = (conditions: readonly string[]) =>
     statements.push(`DELETE FROM ${target} AS t WHERE ${[...conditions, ...notGiven, ...isDue].join(" AND ")}`);
   if (mode === "by-origin" && batch.ranges.length > 0) takeOut(originSql(batch));
@@ -55,6 +63,7 @@ function mergeSql(
   { name, decimals }: NonNullable<Given["staging"]>,
   days: Given["days"],
   isDue: readonly string[],
+  growsBy: string | undefined,
 ): string {
   const { table, columns, partition } = shape;
   const isKey = ({ column }: StoredColumn) => table.key.includes(column.name);
@@ -73,8 +82,16 @@ function mergeSql(
       : `${there} IS DISTINCT FROM ${given}`;
   });
   const sets = others.map((stored) => `${quoteName(stored.column.name)} = s.${at(stored)}`);
+  const isLess = columns
+    .filter(({ column }) => column.name === growsBy)
+    .map((stored) => {
+      const there = `t.${quoteName(stored.column.name)}`;
+      return ` AND (${there} IS NULL OR ${there} <= s.${at(stored)})`;
+    });
   const update =
-    compared.length === 0 ? "" : `WHEN MATCHED AND (${differ.join(" OR ")}) THEN UPDATE SET ${sets.join(", ")} `;
+    compared.length === 0
+      ? ""
+      : `WHEN MATCHED AND (${differ.join(" OR ")})${isLess.join("")} THEN UPDATE SET ${sets.join(", ")} `;
   return (
     `MERGE ${quoteTable(place, table.name)} AS t USING (SELECT ${selected.join(", ")} ` +
     `FROM ${quoteTable(place, name)} AS g WHERE ${["TRUE", ...isDue].join(" AND ")} QUALIFY ROW_NUMBER() OVER ` +
@@ -153,7 +170,7 @@ function recordSql(place: Place, batch: Batch, { output, rows }: Given): string 
     ...(turn === null ? [] : [`\`epoch\` = ${turn.epoch}`]),
     `\`rows\` = ${rows}`,
   ];
-  const isIt = `\`job\` = ${quoteText(job)} AND \`output\` = ${quoteText(output)}`;
+  const isIt = `\`job\` = ${quoteText(job)} AND \`output\` = ${quoteText(output.name)}`;
   const isDue =
     turn === null ? "" : ` AND \`batch\` <> ${quoteText(id)} AND (\`epoch\` IS NULL OR \`epoch\` <= ${turn.epoch})`;
   return `UPDATE ${quoteTable(place, BATCHES)} SET ${sets.join(", ")} WHERE ${isIt}${isDue}`;

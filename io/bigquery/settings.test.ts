@@ -17,6 +17,7 @@ test("an address is a project and a dataset, and what is usual", () => {
       partition: null,
       cluster: null,
       create: false,
+      gathering: { every: 60_000, shards: 1 },
     },
   });
   expect(placeOf({ path: "//example.com:my-project/d" }).project).toBe("example.com:my-project");

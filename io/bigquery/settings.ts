@@ -2,7 +2,8 @@
 import { UsageError } from "../../schema/errors";
 import { type EnvironmentSetting } from "../about";
 import { GivenOptions, type AddressOption } from "../address-options";
-import { type Address } from "../connector";
+import { type Address, type Gathering } from "../connector";
+import { gatheringOf, gatheringOptions } from "../gathering";
 import { type Place } from "./names";
 
 const option = <Name extends string>(name: Name, usual: string | null, description: string) => ({
@@ -37,6 +38,7 @@ export const writeOptions = [
     "the columns by which a table that is made is clustered, with commas between, or none; else the rest of its key",
   ),
   option("create", "false", "true makes the dataset when it is missing"),
+  ...gatheringOptions("1m"),
   ...common,
 ] as const;
 
@@ -97,6 +99,7 @@ export interface SinkSettings extends BigQuerySettings {
   readonly partition: string | null;
   readonly cluster: readonly string[] | null;
   readonly create: boolean;
+  readonly gathering: Gathering;
 }
 
 export interface SourceSettings extends BigQuerySettings {
@@ -169,6 +172,7 @@ export function sinkSettingsOf(address: Address, environment: Environment = proc
     partition: partition === "none" ? "" : partition,
     cluster: cluster === "none" ? [] : listOf(cluster),
     create: options.choice("create", ["true", "false"]) === "true",
+    gathering: gatheringOf(options),
   };
 }
 

@@ -388,3 +388,13 @@ async function until(holds: () => boolean): Promise<void> {
   }
   throw new Error("it did not come to that");
 }
+
+test("a part of a job's rows leaves no record, and finds nothing of an earlier one", async () => {
+  const part = batchOf(1, 1, { turn: null, isPart: true });
+  await run(part);
+  await run(part);
+  expect([...double.tables.keys()]).toEqual(["candles"]);
+  expect(double.jobsOf("load")).toHaveLength(2);
+  expect(double.jobsOf("statement").map(({ sql }) => /^\w+/.exec(sql)?.[0])).toEqual(["MERGE", "MERGE"]);
+  expect(double.jobsOf("commit")).toEqual([]);
+});

@@ -1,11 +1,12 @@
 // One batch into one dataset: its rows wait in staging tables, and become visible in one transaction with the record of the
 // batch. Until then nothing that others look at is touched.
+import { randomUUID } from "node:crypto";
 import { RunError, UsageError } from "../../schema/errors";
 import { type Row } from "../../schema/table";
 import { isWritten, type RecordedBatch } from "../batch-record";
 import { type Batch, type OpenTarget, type Output, type WriteResult } from "../connector";
 import { batchesTable, readRecords } from "./batches";
-import { commitScript, firstRecordsSql, type Given } from "./commit-script";
+import { commitScript, firstRecordsSql, partStatement, type Given } from "./commit-script";
 import { explain } from "./failures";
 import { Jobs, nameOfNoOther, nameOfWork, querying } from "./jobs";
 import { Rest } from "./rest";
@@ -120,8 +121,12 @@ export class BigQueryTarget implements OpenTarget {
     for (const { output, shape, form, staging, rows } of dues) {
       const table = (await staging?.finish()) ?? null;
       const staged = table === null || form === null ? null : { name: table, decimals: form.decimals };
-      given.push({ output: output.name, shape, staging: staged, days: form?.days ?? null, rows });
+      given.push({ output, shape, staging: staged, days: form?.days ?? null, rows });
       contents.push([output.name, staging?.content ?? "", await this.madeAt(shape)]);
+    }
+    if (batch.isPart === true) {
+      for (const one of given) await this.mergePart(jobs, one);
+      return;
     }
     const names = dues.map(({ output }) => output.name);
     const recorded = await readRecords(jobs, settings, batch.job);
@@ -146,6 +151,11 @@ export class BigQueryTarget implements OpenTarget {
       );
   }
 
+  private async mergePart(jobs: Jobs, given: Given): Promise<void> {
+    const sql = partStatement(this.settings, given);
+    if (sql !== null) await jobs.once(nameOfNoOther("merge"), jobs.begin({ query: querying(sql) }));
+  }
+
   /** An output that is not on record with this batch; throws where a younger process was faster. */
   private async notWritten(): Promise<string | undefined> {
     const { jobs } = await this.prepare();
@@ -163,13 +173,15 @@ export class BigQueryTarget implements OpenTarget {
     if (due.staging === null) {
       const ground = await this.prepare();
       const { name } = due.output;
-      const { job, plan, turn } = this.batch;
-      const via = this.settings.via ?? (turn === null || this.settings.staging !== null ? "load" : "write");
+      const { job, plan, turn, isPart = false } = this.batch;
+      const goesOn = turn !== null || isPart;
+      const via = this.settings.via ?? (goesOn && this.settings.staging === null ? "write" : "load");
       due.form = new StagedForm(due.shape, name, via === "write" ? "text" : "exact");
       due.staging =
         via === "write"
           ? new StagedStream(ground, name, due.form)
-          : new StagedFile(ground, this.settings, name, due.form, [job, plan]);
+          : // Two workers may be at the same part, when one of them was taken for dead.
+            new StagedFile(ground, this.settings, name, due.form, [job, plan, ...(isPart ? [randomUUID()] : [])]);
     }
     return due.staging;
   }
@@ -190,7 +202,7 @@ export class BigQueryTarget implements OpenTarget {
       await addColumns(ground.jobs, settings, there);
       return there;
     };
-    await prepared(found.records);
+    if (this.batch.isPart !== true) await prepared(found.records);
     for (const due of this.dues.values()) due.shape = await prepared(due.shape);
     return ground;
   }

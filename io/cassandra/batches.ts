@@ -61,6 +61,11 @@ export class BatchRecord {
    * still are, lose against ours by their times.
    */
   async claim(): Promise<void> {
+    if (this.batch.isPart === true) {
+      // Among parts, which have no order, the clock decides, as for everybody who writes there.
+      this.last = Date.now() * 1000;
+      return;
+    }
     await this.change((there) => {
       this.last = Math.max(Date.now() * 1000, there?.stamp ?? 0);
       const { turn } = this.batch;
@@ -77,7 +82,8 @@ export class BatchRecord {
 
   /** Puts the batch on record. */
   async finish(rows: number): Promise<void> {
-    const { id, turn } = this.batch;
+    const { id, turn, isPart } = this.batch;
+    if (isPart === true) return;
     await this.change((there) => ({
       ...{ batch: id, rows, number: turn?.number ?? null },
       // A run on its own takes no job over: what keeps older processes out stays.

@@ -23,6 +23,7 @@ export const cassandra: Connector = {
   },
   sink: {
     deliveryClass: "keyed",
+    isShared: true,
     delivery:
       "rows replace the row of their key as they come, without a transaction; a batch that is there is skipped, one that is run again writes the same rows",
     wants: "update",

@@ -205,6 +205,12 @@ export class Session {
     }
   }
 
+  /** A statement with a condition, as attempt(): null when it was applied, else what it found instead. */
+  async unlessApplied(query: string, values: readonly Value[]): Promise<Cells | null> {
+    const result = await this.perform(query, values, { ...this.optionsOf(), isIdempotent: false });
+    return result.wasApplied() ? null : (result.first() ?? {});
+  }
+
   /** The rows of a statement, with nothing under way that could still change them. */
   async settledRows(query: string, values: readonly Value[]): Promise<readonly Cells[]> {
     const options = { ...this.optionsOf(), consistency: this.serial };

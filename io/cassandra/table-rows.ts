@@ -1,8 +1,9 @@
 // The rows of one table: written in place of those of their keys, compared with what is there, taken out.
 import { type Column, type Row, type Table } from "../../schema/table";
-import { type Rejected } from "../connector";
+import { type Output, type Rejected } from "../connector";
 import { textOf, UnfitValue, valueOf } from "./cells";
 import { explain, refusalOf } from "./failures";
+import { GrownRows } from "./grown-rows";
 import { eachAtOnce } from "./in-flight";
 import { type Session, type Value } from "./session";
 import { quoteName, quoteTable } from "./shape";
@@ -25,11 +26,17 @@ export class TableRows {
   private readonly remove: string;
   private readonly select: string;
 
+  private readonly table: Table;
+  private readonly grown: GrownRows | null;
+
   constructor(
     private readonly session: Session,
-    private readonly table: Table,
+    output: Pick<Output, "table" | "growsBy">,
   ) {
+    const { table, growsBy } = output;
     const { columns, key, stamps = [] } = table;
+    this.table = table;
+    this.grown = growsBy === undefined ? null : new GrownRows(session, table, growsBy);
     const at = (name: string) => columns.findIndex((column) => column.name === name);
     const name = quoteTable(session.settings.keyspace, table.name);
     const isOfKey = key.map((part) => `${quoteName(part)} = ?`).join(" AND ");
@@ -83,7 +90,8 @@ export class TableRows {
     const patience = this.session.patience();
     for (;;) {
       try {
-        await this.session.attempt(this.insert, values, time);
+        if (this.grown === null) await this.session.attempt(this.insert, values, time);
+        else await this.grown.write(values);
         return null;
       } catch (error) {
         const refusal = refusalOf(error);

@@ -58,7 +58,7 @@ export class CassandraTarget implements OpenTarget {
           record,
           found: await compareTable(session, table),
           isWritten: isRecorded && (await record.isWritten()),
-          rows: new TableRows(session, table),
+          rows: new TableRows(session, output),
           given: GivenKeys.isNeeded(table, batch) ? new GivenKeys(table, batch) : null,
           begun: null,
           count: 0,

@@ -545,3 +545,41 @@ function inAnotherProcess(plan: string, rows: readonly Row[]): string {
     encoding: "utf8",
   }).stderr;
 }
+
+describe("parts of a job on a cluster", () => {
+  const part = (name: string): Batch => batchOf(name, { id: name, isPart: true });
+
+  it("are written again in the place of what they left, complete or not", async () => {
+    const options = "format=parquet&partition=day(at)";
+    await write(options, part("p1"), [candle(0, 1), candle(1, 1)]);
+    await write(options, part("p2"), [candle(0, 3)]);
+    await write(options, part("p1"), [candle(0, 2)]);
+    expect(dataFiles()).toEqual(["candles/day=2026-01-01/p1-00000.parquet", "candles/day=2026-01-01/p2-00000.parquet"]);
+    expect(await select(`SELECT n FROM ${parquet()} ORDER BY n`)).toEqual([["2"], ["3"]]);
+    const address = parseAddress(`file:${scratch("lake/candles")}/`);
+    expect(await fileSource.plan(address, EVERYTHING)).toHaveLength(2);
+    // Of a run on its own what is complete stays.
+    await expect(write(options, batchOf("p1"), [candle(0, 4)])).rejects.toThrow(/has the batch p1 already/);
+  });
+
+  it("are open at the same time", async () => {
+    const open1 = await open("format=parquet", part("p1"));
+    const open2 = await open("format=parquet", part("p2"));
+    await expect(open("format=parquet", part("p1"))).rejects.toThrow(/is asked for by two outputs/);
+    for (const [n, target] of [open1, open2].entries()) {
+      await target.write("candles", [candle(0, n)]);
+      await target.commit();
+    }
+    expect(dataFiles()).toEqual(["candles/p1-00000.parquet", "candles/p2-00000.parquet"]);
+  });
+
+  it("have their dead letters in a folder, and they are read back from there", async () => {
+    const letter = { job: "j", step: "s", source: "a", position: 7, reason: "bad" };
+    await write("format=ndjson", part("p1"), [letter], letters);
+    expect(dataFiles()).toEqual(["dead_letters/p1-00000.ndjson"]);
+    const found = [];
+    for await (const news of fileSink.letters?.(parseAddress(`file:${scratch("lake")}/`), letters.table, "j") ?? [])
+      found.push(...news);
+    expect(found).toEqual([{ kind: "letter", row: letter }]);
+  });
+});

@@ -31,14 +31,18 @@ export async function* readLetters(address: Address, table: Table, job: string):
   }
 }
 
-/** In the order in which they were written. */
+/** In the order in which they were written. Those of a job on a cluster lie in a folder of their own. */
 async function filesOf(directory: string, table: Table): Promise<string[]> {
-  const names = await readdir(directory).catch(() => []);
+  const folder = path.join(directory, table.name);
+  const beside = (await namesIn(directory)).filter((name) => name.startsWith(`${table.name}.`));
+  const files = [
+    ...beside.map((name) => path.join(directory, name)),
+    ...(await namesIn(folder)).map((name) => path.join(folder, name)),
+  ];
   const found: { file: string; time: number }[] = [];
-  for (const name of names) {
-    if (!name.startsWith(`${table.name}.`) || !/\.ndjson(\.gz)?$/.test(name)) continue;
-    const file = path.join(directory, name);
-    found.push({ file, time: (await stat(file)).mtimeMs });
-  }
+  for (const file of files) found.push({ file, time: (await stat(file)).mtimeMs });
   return found.sort((a, b) => a.time - b.time || (a.file < b.file ? -1 : 1)).map(({ file }) => file);
 }
+
+const namesIn = async (directory: string): Promise<string[]> =>
+  (await readdir(directory).catch(() => [])).filter((name) => /\.ndjson(\.gz)?$/.test(name));

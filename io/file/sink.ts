@@ -9,12 +9,13 @@ import { type Row } from "../../schema/table";
 import {
   type Address,
   type Batch,
+  type Gathering,
   type LetterId,
   type OpenTarget,
   type Output,
   type SinkConnector,
 } from "../connector";
-import { LakeTarget } from "../lake/lake-target";
+import { checkGoesOn, LakeTarget } from "../lake/lake-target";
 import { asksForFolders, checkTableName, endingOf, lakeOptionsOf, rowFilesOf, type LakeOptions } from "../lake/options";
 import { type RowFile } from "../lake/row-file";
 import { writeError } from "../lake/spool";
@@ -36,12 +37,30 @@ export const fileSink: SinkConnector = {
     "the file is replaced as a whole when the batch is complete; Parquet in a directory, and files in partition folders, are added, named by their plan; with --streaming each batch has its own files",
   // Where a run on its own replaces a file as a whole, it does not matter what an earlier one left.
   namedByPlan: (address) => isLake(address, null),
+  isShared: true,
+  gathers,
   wants: "final",
   place: (address) => localPath(address.path),
   open: openFiles,
   check: checkFiles,
   letters: readLetters,
 };
+
+/** A cluster's workers share a directory; a file would be written by one of them. */
+function gathers(address: Address): Gathering {
+  const options = lakeOptionsOf(address, null);
+  const shown = shownPath(localPath(address.path));
+  checkGoesOn(`${shown}/`, options);
+  if (!isLake(address, null) && !/[\\/]$/.test(address.path))
+    throw new UsageError(
+      `${shown} is one file, which many workers cannot write at the same time: name a directory, such as file:${address.path}/`,
+    );
+  if (!path.isAbsolute(address.path))
+    throw new UsageError(
+      `A cluster's workers write ${shown}/, wherever they are: give the whole path of a directory that all machines of it share`,
+    );
+  return options.gathering;
+}
 
 /** Whether rows go to files in folders; `isDirectory`: what is at the path, null when that is not known. */
 export function isLake(address: Address, isDirectory: boolean | null): boolean {
@@ -55,9 +74,12 @@ async function openFiles(address: Address, outputs: readonly Output[], batch: Ba
   const written = localPath(address.path);
   const there = await statOf(written);
   const isDirectory = /[\\/]$/.test(address.path) || there?.isDirectory() === true;
-  const inFolders = isLake(address, isDirectory);
+  // Of a part of a job's rows the files are in folders in any case: one that is replaced as a whole would be all of them.
+  const isPart = batch.isPart === true;
+  const inFolders = isPart || isLake(address, isDirectory);
   // Dead letters are read back from beside the folders.
-  const single = inFolders ? outputs.filter(({ table }) => table.mode === "by-origin") : outputs;
+  const isSingle = ({ table }: Output) => !isPart && (!inFolders || table.mode === "by-origin");
+  const single = outputs.filter(isSingle);
   const lake = outputs.filter((output) => !single.includes(output));
   const files = await openSingle(address, isDirectory || inFolders, single, batch, options);
   if (lake.length === 0) return files;

@@ -5,7 +5,7 @@ import { type Address, type Connector, type Finding, type LetterNews, type Outpu
 import { newsOfLine } from "../letters";
 import { LineSplitter } from "../lines";
 import { bucketReadOptions, bucketSource } from "./bucket-source";
-import { LakeTarget, type Lake } from "./lake-target";
+import { checkGoesOn, LakeTarget, type Lake } from "./lake-target";
 import { checkTableName, lakeOptions, lakeOptionsOf } from "./options";
 import { parquetType } from "./parquet-schema";
 import { Partitioning } from "./partition";
@@ -34,6 +34,12 @@ export function bucketConnector(buckets: Buckets): Connector {
     source: bucketSource(buckets),
     sink: {
       deliveryClass: "named file",
+      isShared: true,
+      gathers(address) {
+        const options = lakeOptionsOf(address, "parquet");
+        checkGoesOn(lakeAt(address).shown, options);
+        return options.gathering;
+      },
       delivery:
         "files named by their plan are created only where none is, and seen only when whole; a manifest follows when all are there; a batch that is run again finds or replaces its own",
       wants: "final",

@@ -29,7 +29,7 @@ const DAY = 24 * 3_600_000;
 /** Files that are on their way at once. */
 const UPLOADS = 4;
 
-/** Tables that a batch of this process has open: of two, each would take the other's files for its own of an earlier try. */
+/** Batches of a table that this process has open: of two, each would take the other's files for its own of an earlier try. */
 const openTables = new Set<string>();
 
 export interface Lake {
@@ -54,13 +54,10 @@ export class LakeTarget implements OpenTarget {
     options: LakeOptions,
     checked: () => Promise<void> = async () => undefined,
   ): Promise<LakeTarget> {
-    if (batch.turn !== null && (options.replace || options.success))
-      throw new UsageError(
-        `${lake.shown} has the option ${options.replace ? "replace" : "success"}: that is for a run on its own, and not for --streaming`,
-      );
+    if (batch.turn !== null) checkGoesOn(lake.shown, options);
     const plans = outputs.map((output) => planOf(lake, output, batch, options));
-    for (const { root } of plans) {
-      if (openTables.has(root.key))
+    for (const { root, key } of plans) {
+      if (openTables.has(key))
         throw new UsageError(`${root.shown} is asked for by two outputs: give each a place of its own`);
     }
     // Before anything is read: whether the place is there.
@@ -72,7 +69,7 @@ export class LakeTarget implements OpenTarget {
     });
     const tables = new Map<string, LakeTable>();
     for (const plan of plans) {
-      openTables.add(plan.root.key);
+      openTables.add(plan.key);
       const records = before.get(plan.output.name) ?? { manifest: null, writing: null };
       tables.set(plan.output.name, new LakeTable(lake.store, plan, batch, options, spool, records));
     }
@@ -109,16 +106,26 @@ export class LakeTarget implements OpenTarget {
   }
 
   private async close(): Promise<void> {
-    for (const { plan } of this.tables.values()) openTables.delete(plan.root.key);
+    for (const { plan } of this.tables.values()) openTables.delete(plan.key);
     await this.spool.remove();
   }
 }
 
+/** What is about all that a run writes means nothing where that has no end. */
+export function checkGoesOn(shown: string, { replace, success }: Pick<LakeOptions, "replace" | "success">): void {
+  if (replace || success)
+    throw new UsageError(
+      `${shown} has the option ${replace ? "replace" : "success"}: that is for a run on its own, and not for --streaming`,
+    );
+}
+
 interface TablePlan {
   readonly output: Output;
-  readonly root: { readonly path: string; readonly shown: string; readonly key: string };
+  readonly root: { readonly path: string; readonly shown: string };
   /** By which files are named. */
   readonly id: string;
+  /** What nobody else may have open. */
+  readonly key: string;
   readonly partitioning: Partitioning;
   readonly isLetters: boolean;
 }
@@ -131,11 +138,15 @@ function planOf({ store, root, shown }: Lake, output: Output, batch: Batch, opti
   // Refuses what cannot be, before anything is read.
   partitioning.inFiles();
   if (batch.covers !== undefined && !isLetters) checkRecomputed(table, partitioning, batch.covers, shown);
+  const path = `${root}${table.name}/`;
+  // Letters of what is read again are replaced; rows are kept beside those of other runs.
+  const id = (isLetters ? batch.id : batch.plan).replaceAll(/[^\w.-]/g, "_");
   return {
     output,
-    root: { path: `${root}${table.name}/`, shown: `${shown}${table.name}/`, key: store.shown(`${root}${table.name}/`) },
-    // Letters of what is read again are replaced; rows are kept beside those of other runs.
-    id: (isLetters ? batch.id : batch.plan).replaceAll(/[^\w.-]/g, "_"),
+    root: { path, shown: `${shown}${table.name}/` },
+    id,
+    // The parts of a job's rows have names of their own.
+    key: batch.isPart === true ? store.shown(`${path}${id}`) : store.shown(path),
     partitioning,
     isLetters,
   };
@@ -221,10 +232,10 @@ class LakeTable {
     this.isBeside = await this.findBeside();
   }
 
-  /** A complete batch stays as it is: only dead letters of what is read again are replaced. */
+  /** A complete batch stays as it is: only dead letters of what is read again are replaced, and what a cluster gives again. */
   private checkCommitted(): void {
     const { manifest } = this.before;
-    if (manifest === null || this.plan.isLetters) return;
+    if (manifest === null || this.plan.isLetters || this.batch.isPart === true) return;
     const told = (files: readonly { name: string; sha256: string }[]) =>
       JSON.stringify(files.map(({ name, sha256 }) => [name, sha256]));
     if (told(manifest.content.files) === told(this.files)) return;
@@ -316,7 +327,7 @@ class LakeTable {
   /** Whether a run on its own adds its rows to those of others. */
   private async findBeside(): Promise<boolean> {
     const { batch, plan, store, swapped } = this;
-    if (batch.turn !== null || plan.isLetters || this.files.length === 0) return false;
+    if (batch.turn !== null || batch.isPart === true || plan.isLetters || this.files.length === 0) return false;
     const { path } = plan.root;
     if (swapped.manifests.length === 0) return hasOtherBatches(store, path, manifestName(path, plan.id));
     const gone = new Set(swapped.files);

@@ -2,7 +2,8 @@
 import { UsageError } from "../../schema/errors";
 import { suggestion } from "../address";
 import { GivenOptions, type AddressOption } from "../address-options";
-import { type Address } from "../connector";
+import { type Address, type Gathering } from "../connector";
+import { gatheringOf, gatheringOptions } from "../gathering";
 import { csvOf, ndjsonOf } from "../row-text";
 import { openParquet } from "./parquet";
 import { type OpenRowFile } from "./row-file";
@@ -20,6 +21,7 @@ export interface LakeOptions {
   readonly rowsPerFile: number;
   readonly replace: boolean;
   readonly success: boolean;
+  readonly gathering: Gathering;
 }
 
 /** Memory of a row group. */
@@ -54,6 +56,7 @@ export const lakeOptions = (usual: "parquet" | null) =>
       description:
         "true: the files of earlier batches are taken out of the folders that this run writes, when its own are there; else files are added",
     },
+    ...gatheringOptions("5m"),
     {
       name: "success",
       usual: "false",
@@ -82,6 +85,7 @@ export function lakeOptionsOf({ scheme, path, options }: Address, usual: "parque
     rowsPerFile: given.whole("rows", 1) ?? 1,
     replace: given.choice("replace", YES) === "true",
     success: given.choice("success", YES) === "true",
+    gathering: gatheringOf(given),
   };
 }
 

@@ -8,6 +8,7 @@ import { sendBulk } from "./bulk";
 import { checkCluster } from "./check";
 import { closeClients, Cluster } from "./cluster";
 import { documentsOf } from "./document";
+import { sendGrown } from "./grown";
 import { ensureLifecycle } from "./lifecycle";
 import { settingsOf } from "./options";
 
@@ -269,5 +270,53 @@ describe("a lifecycle", () => {
         },
       ],
     ]);
+  });
+});
+
+describe("rows of which none replaces one that has more", () => {
+  const grown = (id: number, n: number) => documentsOf(counted, "t", settings())({ id, n });
+  const counted = tableOf("t", z.object({ id: z.int(), n: z.int() }), { key: ["id"] });
+  const there = (n: number, version: number) => ({
+    ...{ found: true, _seq_no: version, _primary_term: 1, _source: { n } },
+  });
+
+  /** Answers requests one after the other, and keeps what was sent. */
+  function answers(...bodies: readonly unknown[]): string[] {
+    const sent: string[] = [];
+    web.answer(
+      inTurn(
+        ...bodies.map((body): Answer => (request, response) => {
+          let text = "";
+          request.on("data", (chunk) => (text += String(chunk)));
+          request.on("end", () => {
+            sent.push(text);
+            json(body)(request, response);
+          });
+        }),
+      ),
+    );
+    return sent;
+  }
+
+  it("are made where there is none, replace the version that was seen, and are left where there is more", async () => {
+    const sent = answers({ docs: [{ found: false }, there(5, 11), there(6, 12)] }, { errors: false, items: [] });
+    expect(await sendGrown(new Cluster(settings()), "n", [grown(1, 5), grown(2, 5), grown(3, 5)])).toEqual([]);
+    expect(sent[1]).toBe(
+      '{"create":{"_index":"t","_id":"1"}}\n{"id":1,"n":5}\n' +
+        '{"index":{"_index":"t","_id":"2","if_seq_no":11,"if_primary_term":1}}\n{"id":2,"n":5}\n',
+    );
+    expect(sent).toHaveLength(2);
+  });
+
+  it("are looked at again when somebody else was faster", async () => {
+    const conflict = { index: { status: 409, error: { type: "version_conflict_engine_exception" } } };
+    const sent = answers(
+      { docs: [there(5, 11), there(5, 12)] },
+      { errors: true, items: [conflict, { index: { status: 200 } }] },
+      { docs: [there(9, 13)] },
+    );
+    expect(await sendGrown(new Cluster(settings()), "n", [grown(1, 8), grown(2, 8)])).toEqual([]);
+    expect(sent[2]).toBe('{"docs":[{"_index":"t","_id":"1"}]}');
+    expect(sent).toHaveLength(3);
   });
 });

@@ -5,6 +5,8 @@ import { type Cluster } from "./cluster";
 import { type Operation } from "./document";
 import { blocked, isBlocked, mayPass, reasonOf, type ItemError } from "./failures";
 
+const CONFLICT = 409;
+
 interface BulkAnswer {
   readonly errors: boolean;
   readonly items: readonly Readonly<Record<string, { readonly status: number; readonly error?: ItemError }>>[];
@@ -15,11 +17,16 @@ const BULK = "/_bulk?filter_path=errors,items.*.status,items.*.error";
 
 /**
  * Sends all, each document at most once among them, one request after the other. Comes back when everything is acknowledged
- * or refused; throws when something could be neither within the time there is.
+ * or refused; throws when something could be neither within the time there is. Those that are about a version that is not there
+ * any more are put into `outdated`.
  */
-export async function sendBulk(cluster: Cluster, operations: readonly Operation[]): Promise<readonly Rejected[]> {
+export async function sendBulk(
+  cluster: Cluster,
+  operations: readonly Operation[],
+  outdated?: Set<Operation>,
+): Promise<readonly Rejected[]> {
   const rejected: Rejected[] = [];
-  for (const part of divided(operations, cluster.settings.bulkBytes)) await sendPart(cluster, part, rejected);
+  for (const part of divided(operations, cluster.settings.bulkBytes)) await sendPart(cluster, part, rejected, outdated);
   return rejected;
 }
 
@@ -41,7 +48,12 @@ function divided(operations: readonly Operation[], bytes: number): Operation[][]
   return parts;
 }
 
-async function sendPart(cluster: Cluster, part: readonly Operation[], rejected: Rejected[]): Promise<void> {
+async function sendPart(
+  cluster: Cluster,
+  part: readonly Operation[],
+  rejected: Rejected[],
+  outdated: Set<Operation> | undefined,
+): Promise<void> {
   const patience = cluster.patience();
   let left = part;
   while (left.length > 0) {
@@ -52,7 +64,7 @@ async function sendPart(cluster: Cluster, part: readonly Operation[], rejected: 
       taken: [413],
     });
     if (status === 413) {
-      await sendSmaller(cluster, left, rejected);
+      await sendSmaller(cluster, left, rejected, outdated);
       return;
     }
     const again: Operation[] = [];
@@ -62,6 +74,10 @@ async function sendPart(cluster: Cluster, part: readonly Operation[], rejected: 
       const [answer] = Object.values(item);
       if (operation === undefined || answer === undefined)
         throw new Error("The answer to a bulk request does not fit it");
+      if (answer.status === CONFLICT && outdated !== undefined) {
+        outdated.add(operation);
+        continue;
+      }
       const said = failureOf(cluster, answer, operation);
       if (said === null) continue;
       if (typeof said !== "string") rejected.push(said);
@@ -77,7 +93,12 @@ async function sendPart(cluster: Cluster, part: readonly Operation[], rejected: 
 }
 
 /** More than the server takes in one request. */
-async function sendSmaller(cluster: Cluster, part: readonly Operation[], rejected: Rejected[]): Promise<void> {
+async function sendSmaller(
+  cluster: Cluster,
+  part: readonly Operation[],
+  rejected: Rejected[],
+  outdated: Set<Operation> | undefined,
+): Promise<void> {
   const [first, second] = part;
   if (first !== undefined && second === undefined) {
     if (first.row === null) throw new Error("A deletion was too large");
@@ -86,8 +107,8 @@ async function sendSmaller(cluster: Cluster, part: readonly Operation[], rejecte
     return;
   }
   const half = Math.ceil(part.length / 2);
-  await sendPart(cluster, part.slice(0, half), rejected);
-  await sendPart(cluster, part.slice(half), rejected);
+  await sendPart(cluster, part.slice(0, half), rejected, outdated);
+  await sendPart(cluster, part.slice(half), rejected, outdated);
 }
 
 /** Null: it was taken. A text: why it is to be sent again. */

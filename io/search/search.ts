@@ -25,6 +25,7 @@ const connectorOf = (kind: SearchKind, product: string, against: string): Connec
   },
   sink: {
     deliveryClass: "keyed",
+    isShared: true,
     delivery:
       "rows replace the row of their key as they come, without a transaction; a batch that is there is skipped, one that is run again writes the same documents",
     wants: "update",

@@ -7,6 +7,7 @@ import { BatchRecord } from "./batches";
 import { sendBulk } from "./bulk";
 import { Cluster } from "./cluster";
 import { documentsOf, type Document } from "./document";
+import { sendGrown } from "./grown";
 import { indicesOf } from "./index-names";
 import { checkOutputs, compareIndex, prepareIndex, refresh, type Found } from "./indices";
 import { Lanes } from "./lanes";
@@ -104,7 +105,7 @@ export class SearchTarget implements OpenTarget {
         if ([...byId.keys()].some((id) => sent.has(id))) await lanes.empty();
         for (const id of byId.keys()) sent.add(id);
         await lanes.free();
-        lanes.start(async () => sendBulk(cluster, await changedOf(cluster, open.output.table, [...byId.values()])));
+        lanes.start(() => this.sendPart(open.output, [...byId.values()]));
       }
     } catch (error) {
       // A row that cannot be a document: what is on its way must not go on behind this.
@@ -112,6 +113,11 @@ export class SearchTarget implements OpenTarget {
       throw error;
     }
     return (await lanes.empty()).flat();
+  }
+
+  private async sendPart({ table, growsBy }: Output, documents: readonly Document[]): Promise<readonly Rejected[]> {
+    const changed = await changedOf(this.cluster, table, documents);
+    return growsBy === undefined ? sendBulk(this.cluster, changed) : sendGrown(this.cluster, growsBy, changed);
   }
 
   async commit(): Promise<void> {
@@ -131,6 +137,8 @@ export class SearchTarget implements OpenTarget {
   private async finish(open: OpenOutput): Promise<void> {
     const { cluster } = this;
     await this.begin(open);
+    // Parts come many in a second: the server makes them findable in its own time.
+    if (this.batch.isPart === true) return;
     if (open.given !== null) {
       await refresh(cluster, open.index);
       await open.given.takeOutOthers(cluster, open.index);

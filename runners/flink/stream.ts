@@ -7,7 +7,7 @@ import { flinkSettings } from "../../infra/services/flink/settings";
 import { HOST } from "../../infra/services/server-kind";
 import { aggregatesOf, type NamedAggregate } from "../../transforms/aggregates-of";
 import { readKafka, type Graph, type RunContext, type Unbounded } from "../../beam";
-import { type Output, type RunnerRead, type StartAt } from "../../io/connector";
+import { type Address, type Output, type RunnerRead, type StartAt } from "../../io/connector";
 import { sourceOf } from "../../io/registry";
 import { type Pipeline } from "../../pipelines/definition";
 import { UsageError } from "../../schema/errors";
@@ -20,7 +20,7 @@ import { checkAligned, stretchOf } from "../stretch";
 import { type Counts } from "../report";
 import { begin, type Begun, type FlinkWishes } from "./flink";
 import { followStream, type OnView } from "./follow";
-import { checkPlaces, endThere, placesOf, prepare, type Places } from "./write-there";
+import { checkPlaces, endThere, placesOf, prepare, takesUpdates, type Places } from "./write-there";
 
 /** Flink ends a bundle after so many elements or milliseconds: what is in one waits for it. */
 const BUNDLE_ELEMENTS = 20_000;
@@ -102,11 +102,11 @@ export async function beginStream(
   };
   const { unbounded, aggregates } = unboundedOf(request, context);
   if (aggregates.length > 0) checkSilent(reads, isNew);
-  const places = placesOf(outputsOf(pipeline, aggregates), request.outputs);
+  const places = placesOf(outputsOf(pipeline, aggregates, request.outputs), request.outputs);
   checkPlaces(places, "--streaming");
   const origin = { job: wishes.job, pipeline: pipeline.name, id: context.batch };
   const graph = graphOf(request, { ...context, unbounded }, reads, places);
-  const batch = { ...origin, plan: context.batch, ranges: [], replays: [], turn: null };
+  const batch = { ...origin, plan: context.batch, ranges: [], replays: [], turn: null, isPart: true };
   return begin(graph, { ...wishes, orHere: false }, signal, {
     isDetached: wishes.master !== undefined,
     ready: () => prepare(places, batch),
@@ -187,7 +187,11 @@ function checkSilent(reads: ReadonlyMap<string, RunnerRead>, isNew: boolean): vo
 }
 
 /** Rows of an aggregate come again when their window has grown: a column that counts says which one is the newer. */
-function outputsOf({ name, outputs }: Pipeline, aggregates: readonly NamedAggregate[]): Output[] {
+function outputsOf(
+  { name, outputs }: Pipeline,
+  aggregates: readonly NamedAggregate[],
+  addresses: Readonly<Record<string, Address>>,
+): Output[] {
   const counts = aggregates.flatMap(({ plan }) =>
     Object.entries(plan.measures).flatMap(([column, { kind }]) => (kind === "count" ? [column] : [])),
   );
@@ -195,6 +199,8 @@ function outputsOf({ name, outputs }: Pipeline, aggregates: readonly NamedAggreg
     if (aggregates.length === 0 || table.mode === "by-origin") return { name: output, table };
     const growsBy = counts.find((column) => hasColumn(table, column));
     if (growsBy !== undefined) return { name: output, table, growsBy };
+    // A window's last word is the same whenever it comes.
+    if (!takesUpdates(addresses[output] as Address)) return { name: output, table };
     throw new UsageError(
       `${name} cannot run with --streaming on Flink: no column of ${table.name} is a count() of its windows, by which a newer row is told from an older one: add that measure`,
     );
@@ -211,7 +217,7 @@ function graphOf(
 ): Graph {
   const { job, unbounded } = context;
   const origin = { job, pipeline: pipeline.name, id: context.batch };
-  return buildGraph(pipeline, params, context, {}, endThere(places, origin), (name, root) => {
+  return buildGraph(pipeline, params, context, {}, endThere(places, origin, unbounded.delay), (name, root) => {
     const { brokers, topic, consumer, since } = reads.get(name) as RunnerRead;
     return root.apply(
       readKafka(`read ${name} from ${topic}`, { brokers, topic, consumer, since, delay: unbounded.delay }),

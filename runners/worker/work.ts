@@ -1,6 +1,7 @@
 // A worker of a cluster's: the process that runs a pipeline's code. main.ts beside it starts it and watches over it.
 import "../../pipelines/catalog";
 import "../direct/open-outputs";
+import "./write-gathered";
 import "./write-keyed";
 import "../read-range";
 import { quietSdkLogs, workFor } from "../../beam";

@@ -10,7 +10,7 @@ import {
   type PCollection,
   type PTransform,
 } from "../../beam";
-import { type Address, type Batch, type OpenTarget, type Output } from "../../io/connector";
+import { type Address, type Batch, type OpenTarget, type Output, type Rejected } from "../../io/connector";
 import { sinkOf } from "../../io/registry";
 import { RunError } from "../../schema/errors";
 import { type Row } from "../../schema/table";
@@ -40,10 +40,7 @@ export class WriteKeyed implements BatchWriter<Row> {
     let target = open.get(this);
     if (target === undefined) open.set(this, (target = await this.opened()));
     const { rejected: [first] = [] } = await target.write(name, rows);
-    if (first !== undefined)
-      throw new RunError(
-        `A row of ${name} was refused: ${first.reason} (${first.error}); of a detached job it cannot become a dead letter`,
-      );
+    if (first !== undefined) throw refusal(name, first);
   }
 
   async close(isWhole: boolean): Promise<void> {
@@ -55,12 +52,18 @@ export class WriteKeyed implements BatchWriter<Row> {
   private opened(): Promise<OpenTarget> {
     // What a place keeps by a batch's name must not be taken for that of another bundle.
     const plan = `${this.origin.id}-${randomUUID()}`;
-    const batch: Batch = { ...this.origin, id: plan, plan, ranges: [], replays: [], turn: null };
+    const batch: Batch = { ...this.origin, id: plan, plan, ranges: [], replays: [], turn: null, isPart: true };
     return sinkOf(this.address).open(this.address, [this.output], batch);
   }
 }
 
 const open = new WeakMap<WriteKeyed, OpenTarget>();
+
+/** What ends the job when its place does not take a row. */
+export const refusal = (output: string, { reason, error }: Rejected): RunError =>
+  new RunError(
+    `A row of ${output} was refused: ${reason} (${error}); of a detached job it cannot become a dead letter`,
+  );
 
 /** A target that cannot commit is let go of. */
 export async function commitOrAbort(target: OpenTarget): Promise<void> {

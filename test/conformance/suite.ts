@@ -199,6 +199,40 @@ export function conforms({ sink, against, start, stop, records, without = {}, ru
       });
     }
 
+    const { deliveryClass, isShared = false } = sinkOf(parseAddress(`${/^[a-z0-9]+/.exec(sink)?.[0]}:`));
+    if (isShared && deliveryClass === "keyed") {
+      test("a row that has more is never replaced by one that has less, of however many writers", async () => {
+        const address = await place.address("grown");
+        const grown = { ...events, growsBy: "count" };
+        const part = (number: number): Batch => ({ ...batchOf(number), turn: null, isPart: true });
+        const writeGrown = async (number: number, rows: readonly Row[], output: Output = grown) => {
+          await write(address, { events: rows }, part(number), [output], 20);
+          return eventsAt(address);
+        };
+        await writeGrown(1, []);
+        const row = { ...eventOf(1, 10), amount: "1" };
+        expect(await writeGrown(2, [row])).toEqual(expected([row]));
+        expect(await writeGrown(3, [{ ...eventOf(1, 9), amount: "2" }])).toEqual(expected([row]));
+        const same = { ...eventOf(1, 10), amount: "3" };
+        expect(await writeGrown(4, [same])).toEqual(expected([same]));
+        const more = { ...eventOf(1, 11), amount: "4" };
+        expect(await writeGrown(5, [more])).toEqual(expected([more]));
+        const rows = Array.from({ length: 40 }, (_, at) => eventOf(at, 100));
+        await Promise.all(
+          [3, 1, 4, 2].map((count, at) =>
+            writeGrown(
+              6 + at,
+              rows.map((one) => ({ ...one, count: 100 + count })),
+            ),
+          ),
+        );
+        expect(await eventsAt(address)).toEqual(expected(rows.map((one) => ({ ...one, count: 104 }))));
+        // Without it, the last one holds.
+        const less = { ...eventOf(1, 1), amount: "5" };
+        expect(await writeGrown(10, [less], events)).toContainEqual(expected([less])[0]);
+      });
+    }
+
     test("killed while it opens, writes and commits, and written again: one copy of each row", async () => {
       const address = await place.address("killed");
       const moments: DyingWriter["die"][] = [

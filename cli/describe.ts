@@ -3,6 +3,7 @@ import { type z } from "zod";
 import { newGraph, defaultContext } from "../beam";
 import { parseAddress } from "../io/address";
 import { type Address } from "../io/connector";
+import { onCluster } from "../io/on-cluster";
 import { sinkOf, sourceOf } from "../io/registry";
 import { readRanges } from "../runners/read-range";
 import { writeOutput } from "../runners/direct/open-outputs";
@@ -70,7 +71,12 @@ function liveInputLines(pipeline: Pipeline, { live }: InputSpec): string[] {
 
 function liveOutputLines(pipeline: Pipeline, { live }: OutputSpec<unknown>): string[] {
   const address = liveOf(pipeline, live);
-  return address === null ? [] : [`  --to live: writes ${address.scheme}:${address.path}: ${sinkOf(address).delivery}`];
+  if (address === null) return [];
+  const sink = sinkOf(address);
+  return [
+    `  --to live: writes ${address.scheme}:${address.path}: ${sink.delivery}`,
+    `  on Flink with --streaming: ${onCluster(sink).streaming}`,
+  ];
 }
 
 export function describe(pipeline: Pipeline): string {

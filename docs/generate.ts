@@ -10,6 +10,7 @@ import { type EnvironmentSetting } from "../io/about";
 import { type AddressOption } from "../io/address-options";
 import { type ColumnType } from "../schema/table";
 import { type Connector, type SourceConnector } from "../io/connector";
+import { onCluster } from "../io/on-cluster";
 import { everyConnector } from "../io/registry";
 import { JOB_LABELS, metricsTable } from "../runners/observe/catalogue";
 import { ENDPOINTS } from "../runners/observe/endpoints";
@@ -188,21 +189,23 @@ function connectorsPage(): string {
     ),
     "What becomes of rows that are written again, because their batch is run again after a crash. keyed: each replaces the row of its key, so it is as if it had been written once. named file: the batch's file is replaced by the same one. append: they are there once more.",
     "## Written rows",
-    "Places that are proven pass one suite of tests, [test/conformance](../../test/conformance/suite.ts), against what the table names: values of all types, batches that are written again, the order of updates, rows that are refused, breaks, restarts, full disks, kills. All of it is on the direct runner; a bounded run on Flink writes by the same targets in the same process, and commits there. With `--detach` its workers write, which is proven in [test/flink-detached.integration.ts](../../test/flink-detached.integration.ts).",
+    "Places that are proven pass one suite of tests, [test/conformance](../../test/conformance/suite.ts), against what the table names: values of all types, batches that are written again, the order of updates, rows that are refused, breaks, restarts, full disks, kills. All of it is on the direct runner; a bounded run on Flink writes by the same targets in the same process, and commits there. With `--detach` its workers write, which is proven in [test/flink-detached.integration.ts](../../test/flink-detached.integration.ts), and with `--streaming` too, into several places at once in [test/flink-stream-sinks.integration.ts](../../test/flink-stream-sinks.integration.ts); [what each of them can promise there](../decisions/019-flink-sinks.md).",
     table(
       [
         "address",
         "a bounded run, direct or on Flink",
         "on Flink with `--detach`",
         "with `--streaming`",
+        "on Flink with `--streaming`",
         "dead letters come back",
         "proven against",
       ],
       written.map(({ connector: { about, sink }, schemes }) => [
         schemes.map((scheme) => `\`${scheme}:\``).join(", "),
         sink?.deliveryClass ?? "",
-        sink?.isShared === true ? "keyed, each bundle by itself" : "refused",
+        sink === undefined ? "" : onCluster(sink).detached,
         sink?.wants === "update" ? "each change of a window" : "a window once, when it is final",
+        sink === undefined ? "" : onCluster(sink).streaming,
         sink?.letters === undefined ? "no" : "yes",
         about.provenAgainst ?? "nothing yet",
       ]),

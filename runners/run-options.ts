@@ -26,7 +26,7 @@ export const RunOptions = z.object({
     .boolean()
     .default(false)
     .describe(
-      "with --workers=process or host:port: the command comes back when the cluster has the job, whose workers write the rows, into PostgreSQL, some at a time, each in the place of the row of its key",
+      "with --workers=process or host:port: the command comes back when the cluster has the job, whose workers write the rows, into places that many may write at once, some at a time, each in the place of the row of its key",
     ),
   "checkpoint-interval": positiveDuration()
     .default(10_000)

@@ -178,18 +178,18 @@ test("what was sent is in all three once, whatever was killed in the midst", asy
   const where = ["--runner=flink", ...ofCluster(), "--workers=process", "--streaming", "--detach", "--json"];
   const started = await beamline("run", "trades-aggregate", "--from", broker.uri("trades"), ...to, ...words, ...where);
   if (started.code !== 0) throw new Error(started.stderr);
-  const { job } = JSON.parse(started.stdout) as Detached;
+  const { job, id } = JSON.parse(started.stdout) as Detached;
   const sendFor = async (seconds: number): Promise<void> => {
     for (const end = performance.now() + seconds * 1000; performance.now() < end; await sleep(100))
       await ledger.send(20);
   };
-  const isWritten = (found: readonly unknown[]) => found.length > 0;
+  const isSome = (found: readonly unknown[]) => found.length > 0;
   await sendFor(2);
-  await until(() => candlesInPostgres(services.postgres.url, "sinks"), isWritten);
+  await until(() => candlesInPostgres(services.postgres.url, "sinks"), isSome);
   await sendFor(6);
-  for (const pid of workers()) process.kill(pid, "SIGKILL");
+  for (const pid of await until(workers, isSome)) process.kill(pid, "SIGKILL");
   await sendFor(8);
-  process.kill(pidOf("taskmanager-1"), "SIGKILL");
+  for (const name of ["taskmanager-1", "taskmanager-2"]) process.kill(pidOf(name), "SIGKILL");
   await sendFor(8);
   // A partition without records follows the clock, so that all windows end.
   const candles = ledger.candles();
@@ -200,6 +200,12 @@ test("what was sent is in all three once, whatever was killed in the midst", asy
   expect(ledger.bad.length).toBeGreaterThan(20);
   const letters = ledger.bad.toSorted();
   expect(await until(lettersInFiles, ({ length }) => length >= letters.length)).toEqual(letters);
+  // What was killed was at work. Flink tells what it knew when it was asked before.
+  const restarts = async () => {
+    const answer = await fetch(`${services.flink.url}/jobs/${id}/metrics?get=numRestarts`);
+    return Number(((await answer.json()) as readonly { readonly value: string }[])[0]?.value);
+  };
+  expect(await until(restarts, (count) => count > 0)).toBeGreaterThanOrEqual(2);
   // By their manifests, which follow the files.
   const found = await sourceOf(parseAddress(lakeOf("trades_1min_agg"))).plan(
     parseAddress(lakeOf("trades_1min_agg")),

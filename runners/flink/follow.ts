@@ -8,6 +8,7 @@ import { type Begun } from "./flink";
 import { type JobView } from "./job-view";
 
 const BETWEEN_LOOKS_MS = 1_000;
+const STALE_MS = 10_000;
 /** Until the job runs, and while a JobManager is started again. */
 const PATIENCE_MS = 60_000;
 
@@ -35,13 +36,21 @@ export async function followStream(
     // Also when it was interrupted by now: what has begun there is ended there.
     const cluster = await reached(address, serverSays);
     followed = { cluster, name, id: null, view: null, restarts: 0, state: "", silentSince: null };
+    let interruptedAt: number | null = null;
     for (;;) {
       await look(followed, { serverSays, tell, onView });
-      if (signal.aborted) break;
-      await sleep(BETWEEN_LOOKS_MS, undefined, { signal }).catch(() => undefined);
+      if (signal.aborted) {
+        // Flink tells of a job by what it was some seconds ago: one that has just begun is waited for.
+        interruptedAt ??= performance.now();
+        if (followed.state === "RUNNING" || performance.now() - interruptedAt > STALE_MS) break;
+      }
+      await sleep(BETWEEN_LOOKS_MS, undefined, signal.aborted ? {} : { signal }).catch(() => undefined);
     }
     if (followed.state !== "RUNNING" || followed.id === null) throw signal.reason;
-    return { view: followed.view, savepoint: await cluster.stop(followed.id) };
+    // A small cluster is gone with its job, and could not say where it was kept. It ends with the job server.
+    const savepoint =
+      begun.cluster === null ? await cluster.savepoint(followed.id, { ends: false }) : await cluster.stop(followed.id);
+    return { view: followed.view, savepoint };
   } catch (error) {
     await job.cancel().catch(() => undefined);
     await followed?.cluster.end(name).catch(() => undefined);

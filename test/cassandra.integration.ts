@@ -421,7 +421,7 @@ describe("a table", () => {
   });
 
   it("that somebody drops meanwhile is no matter of its rows", async () => {
-    const target = await open([candles]);
+    const target = await open([candles], {}, "?give-up=3s");
     await target.write("candles", many(1));
     await query(`DROP TABLE ${KEYSPACE}.candles`);
     const error = await failure(target.write("candles", many(1)));
@@ -519,7 +519,7 @@ describe("a server", () => {
     const proxy = await startFaultProxy({ port });
     try {
       const target = await open([candles], turn(1, 1), "?timeout=1s", proxy.port);
-      for (let n = 1; n <= 10; n += 1) await whileCutting(proxy, () => target.write("candles", many(1000, String(n))));
+      for (let n = 1; n <= 3; n += 1) await whileCutting(proxy, () => target.write("candles", many(1000, String(n))));
       expect(proxy.connections.interrupted).toBeGreaterThan(0);
       proxy.delay(100);
       await target.write("candles", many(1000, "11"));

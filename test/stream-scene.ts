@@ -137,7 +137,7 @@ export function workersUnder(directory: string): { readonly pid: number; readonl
 
 function environmentOf(pid: number): string {
   try {
-    return `${readFileSync(`/proc/${pid}/environ`, "latin1")}\0`;
+    return `${readFileSync(`/proc/${pid}/environ`, "utf8")}\0`;
   } catch {
     return "";
   }

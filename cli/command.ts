@@ -452,7 +452,9 @@ function checkTogether(options: RunOptions): void {
   if (migrate && reset) throw new UsageError("--migrate keeps what --reset forgets: say one of the two");
   if (once && flush) throw new UsageError("--once leaves windows open and --flush closes them: say one of the two");
   if (streaming && runner === "flink") checkStream(options);
-  const flinks = (["flink-master", "worker-host", "parallelism", "fallback-runner"] as const).find(
+  else if (options["from-savepoint"] !== undefined && runner === "flink")
+    throw new UsageError("--from-savepoint goes with --streaming only: what has an end has no savepoints");
+  const flinks = (["flink-master", "worker-host", "parallelism", "fallback-runner", "from-savepoint"] as const).find(
     (name) => options[name] !== undefined,
   );
   if (runner !== "flink" && flinks !== undefined) throw new UsageError(`--${flinks} goes with --runner=flink only`);

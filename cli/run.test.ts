@@ -282,6 +282,10 @@ describe("a cluster that cannot take the job", () => {
   });
 
   test.each([
+    [["--from-savepoint=file:/kept"], "--from-savepoint goes with --runner=flink only"],
+    [["--runner=flink", "--from-savepoint=file:/kept"], "--from-savepoint goes with --streaming only"],
+    [["savepoint"], "savepoint what? npx beamline savepoint <job> --flink-master HOST:PORT"],
+    [["stop", "trades"], "stop is for a job on a cluster: give --flink-master"],
     [["cancel"], "cancel what? npx beamline cancel <job> --flink-master HOST:PORT"],
     [["cancel", "trades"], "cancel ends a job on a cluster: give --flink-master"],
     [["cancel", "trades", "other"], "“other” is too much"],

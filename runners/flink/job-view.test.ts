@@ -1,4 +1,4 @@
-import { viewOf, type Ask } from "./job-view";
+import { nameInMetrics, viewOf, type Ask } from "./job-view";
 
 const ID = "0be7";
 const STEP = "[3]{clean: decode, write dead_letters, aggregate by symbol}";
@@ -68,4 +68,8 @@ test("counters have their names again, what is late is the runner's count, and t
     checkpoints: { done: 7, failed: 1, last: { at: 5, milliseconds: 22, bytes: 154, path: "file:/kept/chk-7" } },
     heldBack: { step: "clean: decode, write dead_letters, aggregate by symbol", share: 0.75 },
   });
+});
+
+test("a further place of an output is found by its name", () => {
+  expect(nameInMetrics("candles-2")).toBe("candles_2");
 });

@@ -135,6 +135,9 @@ async function lookAt(ask: Ask, vertex: string, step: string): Promise<Looked> {
   };
 }
 
+/** An output's name as Flink's metrics have it. */
+export const nameInMetrics = (name: string): string => name.replaceAll(/\W/g, "_");
+
 /** A counter's name, out of that of a metric, in which letters and digits alone are left as they were. */
 function nameOf(metric: string): string | null {
   if (/droppedDueToLateness/i.test(metric)) return "late";

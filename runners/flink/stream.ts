@@ -20,6 +20,7 @@ import { checkAligned, stretchOf } from "../stretch";
 import { type Counts } from "../report";
 import { begin, type Begun, type FlinkWishes } from "./flink";
 import { followStream, type OnView } from "./follow";
+import { nameInMetrics } from "./job-view";
 import { checkPlaces, endThere, placesOf, prepare, takesUpdates, type Places } from "./write-there";
 
 /** Flink ends a bundle after so many elements or milliseconds: what is in one waits for it. */
@@ -59,7 +60,9 @@ export async function stream(request: RunRequest, wishes: FlinkWishes, onView: O
     state: "interrupted",
     ...{ read: count("read"), ok: count("ok"), dead: count("dead"), dropped: count("dropped") },
     ...{ duplicate: count("duplicate"), late: count("late"), rejected: 0 },
-    written: Object.fromEntries(Object.keys(pipeline.outputs).map((name) => [name, view?.written[name] ?? 0])),
+    written: Object.fromEntries(
+      Object.keys(pipeline.outputs).map((name) => [name, view?.written[nameInMetrics(name)] ?? 0]),
+    ),
     seconds: Math.round(seconds * 1000) / 1000,
     recordsPerSecond: Math.round(count("read") / seconds),
     job: wishes.job,

@@ -107,7 +107,10 @@ test("a job server that is killed in mid-run ends the run by a sentence, and not
 });
 
 test.each([
-  [["--streaming"], /--runner=flink runs what has an end: leave --streaming out, or use --runner=direct/],
+  [
+    ["--streaming"],
+    /--streaming on Flink reads topics of Kafka, and trades is read from file: .* or use --runner=direct/,
+  ],
   [["--parallelism=0"], /--parallelism/],
   [["--workers=process"], /--workers goes with --flink-master only/],
   [["--worker-host=10.0.0.1"], /--worker-host goes with --flink-master only/],

@@ -91,8 +91,7 @@ async function look(followed: Followed, { serverSays, tell, onView }: Telling): 
     }
     if (followed.id === null) tell(`Flink: job ${job.id}, ${name}, on ${cluster.address}`);
     followed.id = job.id;
-    if (job.state === "FAILED" || job.state === "FAILING")
-      throw (await cluster.failure(job.id)) ?? new RunError("The job failed");
+    if (job.state === "FAILED" || job.state === "FAILING") throw await failureSoon(cluster, job.id);
     if (job.state === "CANCELED" || job.state === "FINISHED")
       throw new RunError(`The job ${name} was ended there by somebody else: it is ${job.state}`);
     if (job.state !== followed.state && followed.state !== "") tell(`Flink: the job is ${job.state}`);
@@ -110,6 +109,16 @@ async function look(followed: Followed, { serverSays, tell, onView }: Telling): 
     if (performance.now() - followed.silentSince > PATIENCE_MS)
       throw new RunError(`The cluster does not answer any more: ${messageOf(error)}`);
   }
+}
+
+/** What broke a job is told some moments after it has failed. */
+async function failureSoon(cluster: Cluster, id: string): Promise<Error> {
+  for (let attempt = 0; attempt < 5; attempt += 1) {
+    const failure = await cluster.failure(id);
+    if (failure !== null) return failure;
+    await sleep(BETWEEN_LOOKS_MS);
+  }
+  return new RunError("The job failed, and Flink does not say why");
 }
 
 /** A JobManager that was started again knows no job, unless it is highly available. */

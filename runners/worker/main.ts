@@ -1,6 +1,7 @@
 // Where a cluster's workers start: one, by the words that a TaskManager starts it with, or a pool that starts them when it is
 // asked to.
 import { parseArgs } from "node:util";
+import type * as Beam from "../../beam";
 import { messageOf, UsageError } from "../../schema/errors";
 import { startWatched } from "./watched";
 
@@ -36,7 +37,8 @@ async function one(id: string, provisionEndpoint: string): Promise<number> {
 
 async function pool(host: string, port: number): Promise<number> {
   // Whoever watches over one worker does not need it: it would take longer to load than all else that it does.
-  const { openWorkerPool } = await import("../../beam/index.js");
+  // eslint-disable-next-line @typescript-eslint/no-require-imports -- by it all ways of running TypeScript find the same module
+  const { openWorkerPool } = require("../../beam") as typeof Beam;
   const workers = new Map<string, () => void>();
   const opened = await openWorkerPool(
     `${host}:${port}`,

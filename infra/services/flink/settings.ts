@@ -35,6 +35,8 @@ export function flinkSettings({ scratch, kept, port, rpcPort }: FlinkPlace, more
     "taskmanager.numberOfTaskSlots": SLOTS,
     "io.tmp.dirs": scratch,
     "state.checkpoints.dir": pathToFileURL(path.join(kept, "checkpoints")).href,
+    // The last one that somebody has heard of is still there when the next one is.
+    "state.checkpoints.num-retained": 3,
     "state.savepoints.dir": pathToFileURL(path.join(kept, "savepoints")).href,
     // A worker that died takes its job with it unless it is tried again; what fails every time must end at some time.
     "restart-strategy.type": "failure-rate",

@@ -1,7 +1,9 @@
 // A job that goes on on Flink, whose parts die while trades keep coming: workers and TaskManagers are killed at random, a worker is
 // frozen and woken when another has written in its place, Kafka and the JobManager are started again, and the job goes on with
 // more parts. In the end every number of the ledger counts exactly once.
-//   BEAMLINE_KILLS=20 npm run test:integration -- test/flink-stream-kill      (as often as that; else a few times)
+// It takes minutes, so it is not among the tests of every change:
+//   npm run test:nightly                      (a few kills)
+//   BEAMLINE_KILLS=20 npm run test:nightly    (as many as that, and a worker frozen together with who watches over it)
 import { setTimeout as sleep } from "node:timers/promises";
 import { killService, startServices } from "../infra/services/services";
 import { scene } from "./command-scene";

@@ -3,6 +3,7 @@ import { createHash, randomBytes } from "node:crypto";
 import { canonicalJson } from "../beam";
 import { EVERYTHING, type Stretch } from "../io/connector";
 import { sourceOf } from "../io/registry";
+import { wholeFrom } from "../io/whole-from";
 import { type Range } from "../schema/record";
 import { type InputAddress } from "./addresses";
 import { checkTimes, isAll, widened } from "./stretch";
@@ -60,10 +61,4 @@ export async function planAll(
     .slice(0, 12);
   const id = `${batch}-${randomBytes(4).toString("hex")}`;
   return { id, batch, batchTime, ranges, wholeFrom: wholeFrom(Object.values(ranges).flat(), disorder) };
-}
-
-/** What is gone lay before the first record that is there, and that one may be older than it by the disorder. */
-function wholeFrom(ranges: readonly Range[], disorder: number): number | null {
-  const firsts = ranges.flatMap(({ cutAt }) => (cutAt === undefined ? [] : [cutAt]));
-  return firsts.length === 0 ? null : Math.max(...firsts) + disorder + 1;
 }

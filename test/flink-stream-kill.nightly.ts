@@ -8,6 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { killService, startServices } from "../infra/services/services";
 import { scene } from "./command-scene";
 import { jobProcesses, until, type JobProcess } from "./job-scene";
+import { numbersFrom } from "./numbers-from";
 import { streamScene, workersUnder, type Sending, type ShownJob } from "./stream-scene";
 
 const IS_LONG = process.env["BEAMLINE_KILLS"] !== undefined;
@@ -18,15 +19,6 @@ const startJob = jobProcesses();
 // Who is killed so often has to be begun again so often.
 const settings = { "restart-strategy.failure-rate.max-failures-per-interval": 1_000 };
 const stream = streamScene({ ...process.env, BEAMLINE_FLINK_SETTINGS: JSON.stringify(settings) });
-
-/** Numbers with a remainder: the same sequence for the same seed. */
-function numbersFrom(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (state * 1103515245 + 12345) % 2147483648;
-    return Math.floor((state / 2147483648) * below);
-  };
-}
 
 /** Trades that keep coming until it is told to stop. */
 function keepSending(sending: Sending): { stop(): Promise<void> } {

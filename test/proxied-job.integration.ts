@@ -9,6 +9,7 @@ import { startServices, stopServices, type RunningService } from "../infra/servi
 import { startFaultProxy, type FaultProxy } from "./fault-proxy";
 import { Broker, candlesInPostgres, inPostgres, jobProcesses, type JobProcess } from "./job-scene";
 import { Ledger } from "./ledger";
+import { numbersFrom } from "./numbers-from";
 import { scratchDirectory } from "./scratch";
 
 const at = scratchDirectory();
@@ -92,15 +93,6 @@ function checkErrors(events: readonly Record<string, unknown>[]): void {
       message: expect.stringMatching(/^[A-Z0-9p][^\n]{20,300}$/) as string,
     });
   }
-}
-
-/** Numbers with a remainder: the same sequence for the same seed. */
-function numbersFrom(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (state * 1103515245 + 12345) % 2147483648;
-    return Math.floor((state / 2147483648) * below);
-  };
 }
 
 /** Breaks the way to a server for a while, in one of four ways. */

@@ -19,7 +19,8 @@ export interface Plan {
 export type Part =
   | {
       readonly frozen: FrozenGroup;
-      /** How many rows it is made of, where the runner tells which are late. */ readonly count?: number;
+      /** How many rows it is made of, where the runner tells which are late. */
+      readonly count?: number;
     }
   | { readonly rows: PackedRows };
 export type Candidate = readonly [id: Id | null, time: number, row: Fields];

@@ -1,6 +1,7 @@
 // What a cluster's own reader of Kafka needs to read a topic without an end: KafkaIO, which Flink and Dataflow have.
 import { UsageError } from "../../schema/errors";
 import { EVERYTHING, type Address, type RunnerRead, type RunnerWish } from "../connector";
+import { wholeFrom } from "../whole-from";
 import { followTopic } from "./follow";
 import { accessOf, type Access } from "./settings";
 import { planTopic } from "./source";
@@ -25,9 +26,7 @@ export async function readByRunner(address: Address, { job, at, disorder, isNew 
   const read = { brokers: brokers.join(","), topic, consumer, since, partitions, silent };
   if (!isNew) return { ...read, wholeFrom: null };
   if (at === "latest") return { ...read, wholeFrom: Date.now() + disorder + 1 };
-  const ranges = await planTopic(address, { ...EVERYTHING, since });
-  const cuts = ranges.flatMap(({ cutAt }) => (cutAt === undefined ? [] : [cutAt]));
-  return { ...read, wholeFrom: cuts.length === 0 ? null : Math.max(...cuts) + disorder + 1 };
+  return { ...read, wholeFrom: wholeFrom(await planTopic(address, { ...EVERYTHING, since }), disorder) };
 }
 
 /** The partitions, and those that have no record: nothing says of them how far their time is. */

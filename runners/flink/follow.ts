@@ -8,6 +8,7 @@ import { type Begun } from "./flink";
 import { type JobView } from "./job-view";
 
 const BETWEEN_LOOKS_MS = 1_000;
+/** So far behind Flink may be with what it tells of a job, and more. */
 const STALE_MS = 10_000;
 /** Until the job runs, and while a JobManager is started again. */
 const PATIENCE_MS = 60_000;

@@ -21,6 +21,7 @@ import { type Counts } from "../report";
 import { begin, type Begun, type FlinkWishes } from "./flink";
 import { followStream, type OnView } from "./follow";
 import { nameInMetrics } from "./job-view";
+import { type Origin } from "../worker/write-keyed";
 import { checkPlaces, endThere, placesOf, prepare, takesUpdates, type Places } from "./write-there";
 
 /** Flink ends a bundle after so many elements or milliseconds: what is in one waits for it. */
@@ -108,7 +109,7 @@ export async function beginStream(
   const places = placesOf(outputsOf(pipeline, aggregates, request.outputs), request.outputs);
   checkPlaces(places, "--streaming");
   const origin = { job: wishes.job, pipeline: pipeline.name, id: context.batch };
-  const graph = graphOf(request, { ...context, unbounded }, reads, places);
+  const graph = graphOf(request, { ...context, unbounded }, reads, places, origin);
   const batch = { ...origin, plan: context.batch, ranges: [], replays: [], turn: null, isPart: true };
   return begin(graph, { ...wishes, orHere: false }, signal, {
     isDetached: wishes.master !== undefined,
@@ -217,9 +218,9 @@ function graphOf(
   context: RunContext & { readonly unbounded: Unbounded },
   reads: ReadonlyMap<string, RunnerRead>,
   places: Places,
+  origin: Origin,
 ): Graph {
-  const { job, unbounded } = context;
-  const origin = { job, pipeline: pipeline.name, id: context.batch };
+  const { unbounded } = context;
   return buildGraph(pipeline, params, context, {}, endThere(places, origin, unbounded.delay), (name, root) => {
     const { brokers, topic, consumer, since } = reads.get(name) as RunnerRead;
     return root.apply(

@@ -1,5 +1,6 @@
 // A jest reporter that tells of every test file when it begins and when it ends, with its failures at once, and keeps the
-// count in the file COUNTS: a run that is cut off has then still said how far it came, and where it was.
+// count in the file COUNTS: a run that is cut off has then still said how far it came, and where it was. Failures are kept in
+// the file FAILURES too, to be told again at the end, since of a long output often just the end is kept.
 const fs = require("node:fs");
 const path = require("node:path");
 
@@ -27,7 +28,11 @@ module.exports = class Progress {
     process.stdout.write(
       `  ${failed === 0 ? "✓" : "✗"} ${name}: ${numPassingTests} passed, ${failed} failed, ${seconds} s\n`,
     );
-    if (failed > 0) process.stdout.write(`${failureMessage ?? "Tests were skipped."}\n`);
+    if (failed > 0) {
+      const why = failureMessage ?? "Tests were skipped.";
+      process.stdout.write(`${why}\n`);
+      fs.appendFileSync(process.env.FAILURES, `${name} on Node ${process.version}\n${why.slice(0, 4000)}\n`);
+    }
   }
 
   keep() {

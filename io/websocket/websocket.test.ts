@@ -138,7 +138,7 @@ describe("a connection", () => {
       // Also no answer to a ping.
       if (number === 1) socket.pause();
     });
-    const { values, news } = await streamed("/#heartbeat=60ms", many(2));
+    const { values, news } = await streamed("/#heartbeat=200ms", many(2));
     expect(values).toEqual(["1", "2"]);
     expect(news[0]?.text).toMatch(/nothing came over it any more$/);
   });
@@ -150,7 +150,7 @@ describe("a connection", () => {
         if ((pings += 1) === 5) client.send("enough");
       });
     });
-    const { values, news } = await streamed("/#heartbeat=400ms", many(1));
+    const { values, news } = await streamed("/#heartbeat=1s", many(1));
     expect([values, news]).toEqual([["enough"], []]);
   });
 
@@ -323,7 +323,7 @@ describe("the end", () => {
 
   it("comes by itself where that is said", async () => {
     sockets.greet(({ client }) => client.send("x"));
-    expect((await streamed("/#for=100ms")).values).toEqual(["x"]);
+    expect((await streamed("/#for=2s")).values).toEqual(["x"]);
   });
 
   it("of a time in which nobody was reached is a failure", async () => {
@@ -419,7 +419,7 @@ describe("a run with an end", () => {
 
   it("says how long it listens", async () => {
     sockets.greet(({ client }) => client.send("x"));
-    expect((await read("/#for=50ms")).map(({ value }) => value)).toEqual(["x"]);
+    expect((await read("/#for=2s")).map(({ value }) => value)).toEqual(["x"]);
     await expect(read("/")).rejects.toThrow(
       `ws://${web.host}/ has no end: run with --streaming, or say how long it is to be read, such as #for=60s`,
     );
@@ -427,7 +427,7 @@ describe("a run with an end", () => {
 
   it("flows in a job", async () => {
     sockets.greet(({ client }) => client.send("x"));
-    const address = at("/#for=50ms");
+    const address = at("/#for=2s");
     const flow = sourceOf(address).flow?.(address, new AbortController().signal);
     for await (const [record] of flow ?? []) expect(record?.value).toBe("x");
     expect(sockets.callers).toHaveLength(1);

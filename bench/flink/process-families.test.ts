@@ -4,7 +4,7 @@ import { familyUsage } from "./process-families";
 
 const onLinux = process.platform === "linux" ? test : test.skip;
 
-const BUSY = "const until = Date.now() + 400; while (Date.now() < until);";
+const BUSY = "while (process.cpuUsage().user < 400_000);";
 
 onLinux("what a child's child uses is the family's, while it runs and when it is gone", async () => {
   const grandchild = `${BUSY} console.log("busy"); process.stdin.resume()`;

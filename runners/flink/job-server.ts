@@ -124,8 +124,11 @@ function javaArgs(
   const main = isOwn ? OWN_SERVER : "org.apache.beam.runners.flink.FlinkJobServerDriver";
   const server = [main, "--job-host", HOST, "--job-port", String(port), "--flink-conf-dir", directory];
   const others = ["--artifact-port=0", "--expansion-port=0", `--artifacts-dir=${path.join(directory, "artifacts")}`];
+  // It lives for seconds where the work is done elsewhere: compiling it well would take longer than it runs.
+  const compiling = cluster === null ? [] : ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"];
   const memory = ["-Xmx1g", `-Djava.io.tmpdir=${directory}`, ...(isBare ? ["-Dbeamline.jars=none"] : [])];
   return [
+    ...compiling,
     ...memory,
     ...opens,
     ...logging,

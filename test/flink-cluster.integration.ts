@@ -1,7 +1,7 @@
 // Bounded runs on a cluster that is there, a JobManager and two TaskManagers: the rows of the direct runner, and whatever
 // of the cluster is lost in the midst ends the run by a sentence and leaves nothing behind, neither here nor there.
 import { execFileSync, spawn } from "node:child_process";
-import { mkdtempSync, readFileSync, readlinkSync, realpathSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, readlinkSync, realpathSync, rmSync, symlinkSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { watchCounts } from "../beam";
@@ -12,6 +12,7 @@ import { importOfBeamline, importOfZod, scene } from "./command-scene";
 import { until } from "./job-scene";
 import { tradesInFiles } from "./ledger";
 
+const HERE = path.resolve(__dirname, "..");
 const { at, beamline, write, files, query } = scene();
 const directory = mkdtempSync(path.join(realpathSync(os.tmpdir()), "beamline-test-"));
 const options = { directory };
@@ -144,11 +145,15 @@ describe("workers elsewhere", () => {
   }
 
   /** A pool in a directory, as `npm run worker` starts it there. */
-  async function startPool(cwd: string): Promise<{ readonly address: string; readonly stop: () => Promise<void> }> {
+  async function startPool(
+    cwd: string,
+    root = HERE,
+  ): Promise<{ readonly address: string; readonly stop: () => Promise<void> }> {
     const address = `127.0.0.1:${await freePort()}`;
     const { program, args } = fromSource("runners/worker/main.ts");
+    const words = args.map((word) => word.replace(path.join(HERE, "runners"), path.join(root, "runners")));
     const port = address.split(":")[1] ?? "";
-    const pool = spawn(program, [...args, "--port", port], { cwd, stdio: ["ignore", "pipe", "inherit"] });
+    const pool = spawn(program, [...words, "--port", port], { cwd, stdio: ["ignore", "pipe", "inherit"] });
     const ended = new Promise((resolve) => pool.once("exit", resolve));
     await new Promise((resolve) => pool.stdout.once("data", resolve));
     return {
@@ -244,6 +249,22 @@ describe("workers elsewhere", () => {
     const none = await beamline("run", ...words, ...there(`--workers=${pool.address}`));
     expect(none.code).toBe(1);
     expect(none.stderr).toMatch(/^Failed: No workers are started at .*: npm run worker -- --port \d+ beside each/m);
+  });
+
+  test("workers of another version say so", async () => {
+    writeTrades(45, 1);
+    for (const room of ["beam", "io", "pipelines", "runners", "schema", "transforms", "infra", "index.ts"])
+      cpSync(path.join(HERE, room), at("other", room), { recursive: true });
+    const own = JSON.parse(readFileSync(path.join(HERE, "package.json"), "utf8")) as { version: string };
+    write("other/package.json", JSON.stringify({ ...own, version: "0.0.0-other" }));
+    symlinkSync(path.join(HERE, "node_modules"), at("other/node_modules"));
+    const pool = await startPool(at("other"), at("other"));
+    const { code, stderr } = await beamline("run", ...trades, ...there(`--workers=${pool.address}`));
+    expect(code).toBe(2);
+    expect(stderr).toContain(
+      `was submitted by beamline ${own.version}, and the worker in ${at("other")} has 0.0.0-other: install`,
+    );
+    await pool.stop();
   });
 
   test.each(["SIGKILL", "SIGSTOP"] as const)(

@@ -1,5 +1,9 @@
 // One job that goes on on a cluster, into three places at once: PostgreSQL, which takes each change, and BigQuery and files in a
-// bucket, which take what is final. TaskManagers and workers are killed in the midst, and all three have what was sent, once.
+// bucket, which take what is final. TaskManagers and workers are killed in the midst, it goes on from a savepoint with more parts,
+// and all three have what was sent, once.
+//
+//   npm run test:integration -- test/flink-stream-sinks
+//   BEAMLINE_KILLS=20 …     as many kills as that, each of whom chance picks
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, readlinkSync, realpathSync, rmSync } from "node:fs";
 import os from "node:os";
@@ -18,6 +22,7 @@ import { BigQueryTestClient } from "./bigquery-client";
 import { scene, trade } from "./command-scene";
 import { withoutZeros } from "./conformance/rows";
 import { Broker, candlesInPostgres, inPostgres, until } from "./job-scene";
+import { numbersFrom } from "./numbers-from";
 import { candlesOf, type Expected } from "./ledger";
 
 const { at, beamline, write } = scene();
@@ -27,6 +32,7 @@ const PROJECT = "beamline-test";
 const BUCKET = "beamline-test";
 const PARTITIONS = 4;
 const WINDOW = 5_000;
+const KILLS = Number(process.env["BEAMLINE_KILLS"] ?? 2);
 
 let services: Record<(typeof names)[number], RunningService>;
 let broker: Broker;
@@ -36,7 +42,10 @@ let storage: Storage;
 beforeAll(async () => {
   execFileSync("chmod", ["755", directory]);
   const ports = Object.fromEntries(await Promise.all(names.map(async (name) => [name, await freePort()] as const)));
-  services = await startServices(names, { directory, ports });
+  // Who is killed so often has to be begun again so often.
+  const settings = { "restart-strategy.failure-rate.max-failures-per-interval": 1_000 };
+  const environment = { ...process.env, BEAMLINE_FLINK_SETTINGS: JSON.stringify(settings) };
+  services = await startServices(names, { directory, ports, environment });
   broker = await Broker.connect(`127.0.0.1:${services.kafka.port}`);
   bigquery = new BigQueryTestClient(`http://127.0.0.1:${services.bigquery.port}`, PROJECT);
   storage = new Storage({ apiEndpoint: services.gcs.url, projectId: PROJECT });
@@ -154,63 +163,88 @@ async function lettersInFiles(): Promise<string[]> {
   return [...new Set(letters.map(({ value }) => value))].sort();
 }
 
-test("what was sent is in all three once, whatever was killed in the midst", async () => {
-  await broker.createTopic("trades", PARTITIONS);
-  const ledger = new LiveLedger("trades");
-  await ledger.send(200);
-  await inPostgres(services.postgres.url, "create schema sinks");
-  await bigquery.makeDataset("sinks");
-  // Workers are started by TaskManagers, and take from their directory where the emulators are.
-  const environment = { ...services.gcs.environment, ...services.bigquery.environment };
-  write(
-    ".env",
-    Object.entries(environment)
-      .map(([name, value]) => `${name}=${value}\n`)
-      .join(""),
-  );
-  const lake = `gs://${BUCKET}/lake/?every=10s&shards=2`;
-  const candlesTo = [`${services.postgres.url}?schema=sinks`, `bigquery://${PROJECT}/sinks?every=5s`, lake];
-  const to = [...candlesTo.map((place) => `candles=${place}`), `dead_letters=${lake}`].flatMap((place) => [
-    "--to",
-    place,
-  ]);
-  const words = ["--window=5s", "--lateness=0s", "--disorder=3s", "--checkpoint-interval=2s", "--parallelism=2"];
-  const where = ["--runner=flink", ...ofCluster(), "--workers=process", "--streaming", "--detach", "--json"];
-  const started = await beamline("run", "trades-aggregate", "--from", broker.uri("trades"), ...to, ...words, ...where);
-  if (started.code !== 0) throw new Error(started.stderr);
-  const { job, id } = JSON.parse(started.stdout) as Detached;
-  const sendFor = async (seconds: number): Promise<void> => {
-    for (const end = performance.now() + seconds * 1000; performance.now() < end; await sleep(100))
-      await ledger.send(20);
-  };
-  const isSome = (found: readonly unknown[]) => found.length > 0;
-  await sendFor(2);
-  await until(() => candlesInPostgres(services.postgres.url, "sinks"), isSome);
-  await sendFor(6);
-  for (const pid of await until(workers, isSome)) process.kill(pid, "SIGKILL");
-  await sendFor(8);
-  for (const name of ["taskmanager-1", "taskmanager-2"]) process.kill(pidOf(name), "SIGKILL");
-  await sendFor(8);
-  // A partition without records follows the clock, so that all windows end.
-  const candles = ledger.candles();
-  const isWhole = (found: readonly unknown[]) => JSON.stringify(found) === JSON.stringify(candles);
-  await until(() => candlesInPostgres(services.postgres.url, "sinks"), isWhole);
-  await until(() => candlesInBigQuery("sinks"), isWhole);
-  await until(candlesInParquet, isWhole);
-  expect(ledger.bad.length).toBeGreaterThan(20);
-  const letters = ledger.bad.toSorted();
-  expect(await until(lettersInFiles, ({ length }) => length >= letters.length)).toEqual(letters);
-  // What was killed was at work. Flink tells what it knew when it was asked before.
-  const restarts = async () => {
-    const answer = await fetch(`${services.flink.url}/jobs/${id}/metrics?get=numRestarts`);
-    return Number(((await answer.json()) as readonly { readonly value: string }[])[0]?.value);
-  };
-  expect(await until(restarts, (count) => count > 0)).toBeGreaterThanOrEqual(2);
-  // By their manifests, which follow the files.
-  const found = await sourceOf(parseAddress(lakeOf("trades_1min_agg"))).plan(
-    parseAddress(lakeOf("trades_1min_agg")),
-    EVERYTHING,
-  );
-  expect(found.reduce((sum, { from, to }) => sum + Number(to) - from, 0)).toBe(candles.length);
-  await beamline("cancel", job, ...ofCluster());
-}, 240_000);
+test(
+  "what was sent is in all three once, whatever was killed in the midst",
+  async () => {
+    await broker.createTopic("trades", PARTITIONS);
+    const ledger = new LiveLedger("trades");
+    await ledger.send(200);
+    await inPostgres(services.postgres.url, "create schema sinks");
+    await bigquery.makeDataset("sinks");
+    // Workers are started by TaskManagers, and take from their directory where the emulators are.
+    const environment = { ...services.gcs.environment, ...services.bigquery.environment };
+    write(
+      ".env",
+      Object.entries(environment)
+        .map(([name, value]) => `${name}=${value}\n`)
+        .join(""),
+    );
+    const lake = `gs://${BUCKET}/lake/?every=10s&shards=2`;
+    const candlesTo = [`${services.postgres.url}?schema=sinks`, `bigquery://${PROJECT}/sinks?every=5s`, lake];
+    const to = [...candlesTo.map((place) => `candles=${place}`), `dead_letters=${lake}`].flatMap((place) => [
+      "--to",
+      place,
+    ]);
+    const words = ["--window=5s", "--lateness=0s", "--disorder=3s", "--checkpoint-interval=2s"];
+    const where = ["--runner=flink", ...ofCluster(), "--workers=process", "--streaming", "--detach", "--json"];
+    const begin = async (...more: string[]): Promise<Detached> => {
+      const from = ["--from", broker.uri("trades")];
+      const { code, stdout, stderr } = await beamline(
+        ...["run", "trades-aggregate", ...from, ...to, ...words, ...where, ...more],
+      );
+      if (code !== 0) throw new Error(stderr);
+      return JSON.parse(stdout) as Detached;
+    };
+    const { id } = await begin("--parallelism=2");
+    const sendFor = async (seconds: number): Promise<void> => {
+      for (const end = performance.now() + seconds * 1000; performance.now() < end; await sleep(100))
+        await ledger.send(20);
+    };
+    const isSome = (found: readonly unknown[]) => found.length > 0;
+    await sendFor(2);
+    await until(() => candlesInPostgres(services.postgres.url, "sinks"), isSome);
+    await sendFor(6);
+    const random = numbersFrom(KILLS);
+    for (let n = 0; n < KILLS; n += 1) {
+      // At first one of each.
+      const isWorker = n < 2 ? n === 0 : random(2) === 0;
+      const pids = isWorker ? await until(workers, isSome) : ["taskmanager-1", "taskmanager-2"].map(pidOf);
+      for (const pid of n < 2 ? pids : [pids[random(pids.length)] ?? 0]) process.kill(pid, "SIGKILL");
+      await sendFor(8);
+    }
+    // What was killed was at work. Flink tells what it knew when it was asked before.
+    const restarts = async () => {
+      const answer = await fetch(`${services.flink.url}/jobs/${id}/metrics?get=numRestarts`);
+      return Number(((await answer.json()) as readonly { readonly value: string }[])[0]?.value);
+    };
+    expect(await until(restarts, (count) => count > 0)).toBeGreaterThanOrEqual(2);
+    const stopped = await untilStopped();
+    await sendFor(4);
+    const { job } = await begin("--parallelism=4", "--from-savepoint", stopped);
+    await sendFor(4);
+    // A partition without records follows the clock, so that all windows end.
+    const candles = ledger.candles();
+    const isWhole = (found: readonly unknown[]) => JSON.stringify(found) === JSON.stringify(candles);
+    await until(() => candlesInPostgres(services.postgres.url, "sinks"), isWhole);
+    await until(() => candlesInBigQuery("sinks"), isWhole);
+    await until(candlesInParquet, isWhole);
+    expect(ledger.bad.length).toBeGreaterThan(20);
+    const letters = ledger.bad.toSorted();
+    expect(await until(lettersInFiles, ({ length }) => length >= letters.length)).toEqual(letters);
+    // By their manifests, which follow the files.
+    const found = await sourceOf(parseAddress(lakeOf("trades_1min_agg"))).plan(
+      parseAddress(lakeOf("trades_1min_agg")),
+      EVERYTHING,
+    );
+    expect(found.reduce((sum, { from, to }) => sum + Number(to) - from, 0)).toBe(candles.length);
+    await beamline("cancel", job, ...ofCluster());
+  },
+  240_000 + KILLS * 60_000,
+);
+
+/** Where the job can go on from. One that has just been begun again has to come up first. */
+async function untilStopped(): Promise<string> {
+  const stop = () => beamline("stop", "trades-aggregate", ...ofCluster());
+  const { stderr } = await until(stop, ({ code }) => code === 0);
+  return /--from-savepoint (\S+)/.exec(stderr)?.[1] ?? "";
+}

@@ -38,7 +38,7 @@ export const Deal = z.object({
 });
 export type Deal = z.infer<typeof Deal>;
 
-const TEST = "TEST";
+export const TEST = "TEST";
 
 /** Leaves out what was no deal in earnest. */
 export function inEarnest(deal: Deal): StepResult<Deal> {
@@ -128,7 +128,7 @@ const dealAt = (start: number): fc.Arbitrary<Deal> =>
 
 const unreadable = fc.constantFrom("{", "null", '{"id":1}', '"ü"', '{"id":1,"time":1.5,"symbol":"BTC"}');
 
-const lineOf = (deal: Deal): Line => ({ text: JSON.stringify(deal), deal: deal.symbol === TEST ? null : deal });
+export const lineOf = (deal: Deal): Line => ({ text: JSON.stringify(deal), deal: deal.symbol === TEST ? null : deal });
 
 /** Deals of which those with one id are one and the same, as they are when something is delivered twice. */
 const linesFrom = (start: number): fc.Arbitrary<Line[]> =>

@@ -38,9 +38,10 @@ export interface JobUsage {
   readonly workersRssMb: number;
 }
 
-export async function measureJob(command: SubmitCommand, servers: Servers): Promise<JobUsage> {
+/** Looks at what the cluster and all that this process started have used so far. */
+export function lookAt(servers: Servers) {
   const { jobManager, taskManagers } = servers.flinkPids();
-  const look = () => {
+  return () => {
     // Looking costs what is measured its time: once for all of them.
     const all = processes();
     const managers = familyUsage(taskManagers, all);
@@ -52,6 +53,10 @@ export async function measureJob(command: SubmitCommand, servers: Servers): Prom
       workersRssMb: managers.othersRssMb,
     };
   };
+}
+
+export async function measureJob(command: SubmitCommand, servers: Servers): Promise<JobUsage> {
+  const look = lookAt(servers);
   const earlier = new Set((await jobsOn(servers.flink)).map(({ jid }) => jid));
   const before = look();
   const most = { ...before, taskManagersRssMb: 0, workersRssMb: 0 };
@@ -96,7 +101,7 @@ export async function measureJob(command: SubmitCommand, servers: Servers): Prom
   }
 }
 
-async function jobsOn(flink: string): Promise<z.infer<typeof Jobs>["jobs"]> {
+export async function jobsOn(flink: string): Promise<z.infer<typeof Jobs>["jobs"]> {
   return Jobs.parse(await (await fetch(`http://${flink}/jobs/overview`)).json()).jobs;
 }
 

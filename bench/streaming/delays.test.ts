@@ -1,4 +1,4 @@
-import { Delays, Waiting } from "./delays";
+import { Delays, Waiting, WindowEnds } from "./delays";
 
 test("percentiles", () => {
   const delays = new Delays();
@@ -58,4 +58,22 @@ describe("Waiting", () => {
       "A 0: a row counts 0 trades; 1 were made, 1 seen before",
     ]);
   });
+});
+
+test("a window's row is whole when it has all trades, and that counts from the window's end", () => {
+  const ends = new WindowEnds(1000, 100);
+  ends.made("A", 950);
+  for (const time of [1000, 1099, 1100]) ends.made("A", time);
+  ends.made("B", 1099);
+  expect(ends.oldest()).toBe(1000);
+  ends.seen("A", 900, 1, 1200);
+  // Before its end, and without all of them.
+  ends.seen("A", 1000, 2, 1099);
+  ends.seen("B", 1000, 0, 1101);
+  expect([ends.delays.count, ends.waiting(1101), ends.oldest()]).toEqual([0, 2, 1000]);
+  ends.seen("A", 1000, 2, 1150);
+  ends.seen("B", 1000, 1, 1300);
+  expect([ends.delays.count, ends.delays.percentile(50), ends.delays.percentile(100)]).toEqual([2, 50, 200]);
+  ends.seen("A", 1100, 2, 1101);
+  expect([...ends.problems]).toEqual(["A 1100: 2 trades counted, 1 made"]);
 });

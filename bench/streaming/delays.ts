@@ -1,4 +1,5 @@
-// How long trades wait until a row counts them: told when each is made and what each row counts, it answers in percentiles.
+// How long trades wait until a row counts them, and windows until theirs is whole: told when each trade is made and what each
+// row counts, it answers in percentiles.
 
 /** Whole milliseconds; what waits longer is in the last. */
 const LONGEST = 300_000;
@@ -94,5 +95,48 @@ export class Waiting {
     for (const time of counted) if (time >= this.from) this.trades.add(at - time);
     const newest = counted.at(-1) ?? 0;
     if (newest >= this.from) this.rows.add(at - newest);
+  }
+}
+
+/** The rows of windows, and how long behind the end of its window each had all of its trades. */
+export class WindowEnds {
+  readonly delays = new Delays();
+  /** Rows that counted more trades than were made. */
+  readonly problems = new Set<string>();
+  readonly #open = new Map<string, { readonly symbol: string; readonly start: number; made: number }>();
+
+  /** Windows that begin before `from` are nothing to it. */
+  constructor(
+    private readonly from: number,
+    private readonly size: number,
+  ) {}
+
+  /** Windows that are over and whose rows do not have all yet. */
+  waiting(now: number): number {
+    return [...this.#open.values()].filter(({ start }) => start + this.size <= now).length;
+  }
+
+  /** Where the oldest window begins that is not whole; null when all are. */
+  oldest(): number | null {
+    const starts = [...this.#open.values()].map(({ start }) => start);
+    return starts.length === 0 ? null : Math.min(...starts);
+  }
+
+  made(symbol: string, time: number): void {
+    const start = time - (time % this.size);
+    if (start < this.from) return;
+    const window = this.#open.get(`${symbol} ${start}`);
+    if (window === undefined) this.#open.set(`${symbol} ${start}`, { symbol, start, made: 1 });
+    else window.made += 1;
+  }
+
+  /** A look at `at` found that a row counts so many trades. */
+  seen(symbol: string, start: number, count: number, at: number): void {
+    const window = this.#open.get(`${symbol} ${start}`);
+    if (window === undefined) return;
+    if (count > window.made) this.problems.add(`${symbol} ${start}: ${count} trades counted, ${window.made} made`);
+    if (at < start + this.size || count < window.made) return;
+    this.#open.delete(`${symbol} ${start}`);
+    this.delays.add(at - start - this.size);
   }
 }

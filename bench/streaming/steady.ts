@@ -136,6 +136,8 @@ async function measureStream(
   const work: Work = { kafka: servers.kafka, topic, database, directory: path.join(RESULTS, `steady-${each.name}`) };
   await each.prepare(work);
   const writer = await TopicWriter.open(servers.kafka, topic);
+  fs.rmSync(work.directory, { recursive: true, force: true });
+  fs.mkdirSync(work.directory, { recursive: true });
   const streaming = new StreamProcess(each.stream(work), each.endsBy);
   try {
     return await withClient(database, (client) => observe(each, streaming, writer, client, options, isStopped));

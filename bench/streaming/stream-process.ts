@@ -1,6 +1,5 @@
 // A contender's process that goes on until it is asked to end.
 import { spawn, type ChildProcess } from "node:child_process";
-import fs from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { type Command } from "../measure";
 import { type Contender } from "./contenders";
@@ -18,8 +17,6 @@ export class StreamProcess {
   #end: string | null = null;
 
   constructor({ program, args, directory }: Command, endsBy: Contender["endsBy"]) {
-    fs.rmSync(directory, { recursive: true, force: true });
-    fs.mkdirSync(directory, { recursive: true });
     const child = spawn(program, args, { cwd: directory, stdio: ["pipe", "pipe", "pipe"] });
     this.#child = child;
     this.#endsBy = endsBy;

@@ -8,29 +8,41 @@
  * npm run pipeline -- trades-aggregate                                                  # this process
  * npm run pipeline -- trades-aggregate --runner=flink                                   # Flink, for just this run
  * npm run pipeline -- trades-aggregate --runner=flink --flink-master=localhost:8081     # a cluster that is there
+npm run pipeline -- trades-aggregate --runner=flink --streaming --from=kafka://…      # a topic, for ever
  * ```
  *
  * Needed are Java 17 and Maven, which fetches Flink's and Beam's jars once. For a cluster with Beam's jars on its class
  * path, as the local one has them, a JDK: its jobs then bring no jars.
  */
-import { mkdtempSync, realpathSync, rmSync } from "node:fs";
+import { chmodSync, mkdtempSync, realpathSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { freePort } from "../../infra/services/ports";
 import { startServices, stopServices, type RunningService } from "../../infra/services/services";
-import { scene } from "../../test/command-scene";
+import { scene, trade } from "../../test/command-scene";
+import { Broker, candlesInPostgres, inPostgres, jobProcesses } from "../../test/job-scene";
 
-const { beamline, dump } = scene();
+const { at, beamline, dump } = scene();
+const startJob = jobProcesses();
 const AT = ["--batch-time", "2026-01-06T00:00:00Z"];
 const directory = mkdtempSync(path.join(realpathSync(os.tmpdir()), "beamline-test-"));
+const NAMES = ["flink", "kafka", "postgres"] as const;
 let cluster: RunningService;
+let postgres: RunningService;
+let broker: Broker;
 
-/** `npm run services -- up flink`: a JobManager and two TaskManagers, with two slots each. */
+/** `npm run services -- up flink kafka postgres`: a JobManager and two TaskManagers, with two slots each; a broker; a database. */
 beforeAll(async () => {
-  ({ flink: cluster } = await startServices(["flink"], { directory, ports: { flink: await freePort() } }));
+  // PostgreSQL may run as another user.
+  chmodSync(directory, 0o755);
+  const ports = { flink: await freePort(), kafka: await freePort(), postgres: await freePort() };
+  const services = await startServices(NAMES, { directory, ports });
+  ({ flink: cluster, postgres } = services);
+  broker = await Broker.connect(new URL(services.kafka.url).host);
 });
 afterAll(async () => {
-  await stopServices(["flink"], { directory, data: true });
+  await broker.close();
+  await stopServices(NAMES, { directory, data: true });
   rmSync(directory, { recursive: true, force: true });
 });
 
@@ -69,6 +81,66 @@ describe("6. From laptop to Flink", () => {
     const { code, stdout } = await beamline("trades-aggregate", ...there, "--json");
     expect(code).toBe(0);
     expect(JSON.parse(stdout)).toMatchObject({ runner: "flink", state: "done", read: 1991, written: { candles: 20 } });
+  });
+
+  /**
+   * ## A job that goes on
+   *
+   * With `--streaming` the cluster reads the topic by itself, keeps the windows in its state, and has the workers write: a
+   * window's row comes at once and again whenever it has grown. Three things are to be said of time:
+   *
+   * - `--disorder`: how far a record's own time (Kafka's) may be from its row's, and behind those before it. A row that is
+   *   further away ends the job with a sentence; one that comes when its window is over is counted as late.
+   * - `--checkpoint-interval`: how often the cluster keeps where the job stands. What is killed goes on from there, and each
+   *   record counts once all the same.
+   * - Every partition needs a record before a window can end, and one that stays behind holds all of them back.
+   *
+   * ```sh
+   * npm run pipeline -- trades-aggregate --runner=flink --streaming --flink-master=localhost:8081 --workers=process \
+   *   --from=kafka://localhost:9092/trades --to=postgres://localhost/app --checkpoint-interval=3s
+   * npm run pipeline -- status trades-aggregate --flink-master=localhost:8081
+   * npm run pipeline -- savepoint trades-aggregate --flink-master=localhost:8081    # keeps where it stands, and goes on
+   * npm run pipeline -- stop trades-aggregate --flink-master=localhost:8081         # keeps where it stands, and ends
+   * ```
+   *
+   * Where it stood is where it goes on, also with another `--parallelism`. A pipeline whose windows have become others does
+   * not fit what was kept, and is refused.
+   */
+  test("it is looked at, ended, and gone on with in more parts", async () => {
+    await broker.createTopic("trades", 4);
+    await inPostgres(postgres.url, "create schema candles");
+    let sent = 0;
+    const send = async (count: number): Promise<void> => {
+      const one = () => ({ value: trade((sent += 1), { T: Date.now(), E: Date.now() }), time: Date.now() });
+      await broker.send(
+        "trades",
+        Array.from({ length: count }, (_, n) => ({ ...one(), partition: n % 4 })),
+      );
+    };
+    const counted = async (): Promise<number> =>
+      (await candlesInPostgres(postgres.url, "candles")).reduce((sum, { trade_count }) => sum + trade_count, 0);
+    const there = ["--flink-master", cluster.url];
+    const what = ["--from", broker.uri("trades"), "--to", `${postgres.url}?schema=candles`];
+    const how = ["--streaming", "--runner=flink", "--workers=process", "--checkpoint-interval=3s", ...there];
+
+    await send(100);
+    const first = startJob(at(), ["trades-aggregate", ...what, ...how]);
+    await first.until(counted, (trades) => trades === 100);
+    const { stdout } = await beamline("status", "trades-aggregate", ...there);
+    expect(stdout).toMatch(/trades-aggregate-[0-9a-f]{8}.*RUNNING/);
+    const { stderr } = await beamline("stop", "trades-aggregate", ...there);
+    const savepoint = /--from-savepoint (\S+)/.exec(stderr)?.[1] ?? "";
+    expect(savepoint).toMatch(/^file:/);
+
+    await send(50);
+    const more = ["--from-savepoint", savepoint, "--parallelism=4"];
+    const second = startJob(at(), ["trades-aggregate", ...what, ...how, ...more]);
+    await second.until(counted, (trades) => trades === 150);
+    // Ctrl-C ends it as stop does.
+    expect(await second.end("SIGINT")).toMatchObject({
+      code: 130,
+      stderr: expect.stringContaining("It can go on: --from-savepoint") as string,
+    });
   });
 
   /**

@@ -124,15 +124,14 @@ export async function beginStream(
       retainExternalizedCheckpointsOnCancellation: true,
       maxBundleSize: BUNDLE_ELEMENTS,
       maxBundleTimeMills: BUNDLE_MS,
-      maxParallelism: MAX_PARALLELISM,
+      // No maxParallelism: Beam would split a topic into as many readers, and deal each part several of them. It asks them in turn
+      // for one record each, and one that has none at the moment is waited for, so that a busy partition beside a calm one
+      // falls behind without end. One reader of several partitions waits only when none of them has any.
       parallelism: parallelism ?? 1,
       ...(isNew ? {} : { savepointPath: options["from-savepoint"] }),
     },
   });
 }
-
-/** Keys are dealt to so many groups, which is how far a job can be spread when it goes on from a savepoint. */
-const MAX_PARALLELISM = 128;
 
 const contextOf = ({ pipeline, options }: RunRequest, job: string): RunContext =>
   batchContext({ pipeline, options }, { job, batch: job, batchTime: Date.now(), goesOn: false, duplicates: "grouped" });

@@ -1,7 +1,7 @@
 import { type Emitters, type Place } from "../beam";
 import { AddUp } from "./add-up";
 import { type PartOutputs, type Plan } from "./aggregate-plan";
-import { Arrivals } from "./arrivals";
+import { Arrivals, from } from "./arrivals";
 import { Gather } from "./gather";
 import { count, sum } from "./measures";
 import { ToRow } from "./to-row";
@@ -19,8 +19,11 @@ const plan: Plan = {
 };
 const row = (time: number) => ({ symbol: "BTC", time, quantity: "1", id: time });
 
-/** What is sent on of rows with their records' times, in one bundle after another. */
-function partsOf(doFn: AddUp | Gather, ...bundles: [time: number, recordTime: number][][]) {
+/** A row by its time and that of its record, and where it comes from. */
+type Came = [time: number, recordTime: number, source?: string];
+
+/** What is sent on of rows, in one bundle after another. */
+function partsOf(doFn: AddUp | Gather, ...bundles: Came[][]) {
   const parts: { value: PartOutputs["parts"]["value"]; start: number }[] = [];
   const counts: Record<string, number> = {};
   const emit = {
@@ -29,7 +32,8 @@ function partsOf(doFn: AddUp | Gather, ...bundles: [time: number, recordTime: nu
   } as unknown as Emitters<PartOutputs>;
   for (const bundle of bundles) {
     doFn.startBundle((name, by) => (counts[name] = (counts[name] ?? 0) + by));
-    for (const [time, recordTime] of bundle) doFn.process(row(time), emit, at(recordTime));
+    for (const [time, recordTime, source = "trades/0"] of bundle)
+      from(source, () => doFn.process(row(time), emit, at(recordTime)));
     doFn.finishBundle(emit);
   }
   return { parts, counts };
@@ -45,12 +49,14 @@ test("a row whose record is of another time ends the job by a sentence with the 
   expect(() => arrivals.see(T + 5_001, T)).toThrow("more than --disorder");
 });
 
-test.each([
+const adding: [string, () => AddUp | Gather][] = [
   ["added up", () => new AddUp(plan, 1_000, undefined, unbounded)],
   ["gathered", () => new Gather({ ...plan, unique: "id" }, 1_000, ["quantity"], undefined, unbounded)],
-])("rows that are %s make one part of a window, but each one of its own where the window may be over", (_, make) => {
+];
+
+test.each(adding)("rows that are %s make one part of a window, but each one of its own where the window may be over", (_, make) => {
   // The newest is of 09:30, so what ends by 09:29:40 may be over, also for a later bundle.
-  const early: [number, number][] = [1, 2, 3].map((n) => [T - 25_000 - n, T - 25_000]);
+  const early: Came[] = [1, 2, 3].map((n) => [T - 25_000 - n, T - 25_000]);
   const { parts, counts } = partsOf(
     make(),
     [
@@ -67,6 +73,12 @@ test.each([
   expect(counts["to aggregate"]).toBe(7);
   // What of it is late only the runner knows.
   expect(counts["aggregated"]).toBeUndefined();
+});
+
+test.each(adding)("beside a partition that is ahead, rows of another that are %s make one part", (_, make) => {
+  const behind: Came[] = [1, 2, 3].map((n) => [T + n, T, "calm/1"]);
+  const { parts } = partsOf(make(), [[T + 600_000, T + 600_000, "calm/0"], ...behind], behind);
+  expect(parts.map(({ start }) => start - T)).toEqual([600_000, 0, 0]);
 });
 
 test("parts say of how many rows they are, and the last word on a window counts them once", () => {

@@ -6,7 +6,24 @@ import { formatDuration } from "../schema/duration";
 import { RunError } from "../schema/errors";
 import { timeText } from "../schema/time-text";
 
+/** The source of the record that the row at hand was made of; empty where a row has come another way. */
+let sourceAtHand = "";
+
+/** Has what is done with a row know where it comes from, which the row itself does not say. */
+export function from(source: string, work: () => void): void {
+  sourceAtHand = source;
+  try {
+    work();
+  } finally {
+    sourceAtHand = "";
+  }
+}
+
+/** The newest record of each source that has come to this process, whichever of its bundles it was in. */
+const newestOf = new Map<string, number>();
+
 export class Arrivals {
+  /** Of the source of the row that was seen last. */
   private newest = Number.NEGATIVE_INFINITY;
 
   constructor(
@@ -23,10 +40,14 @@ export class Arrivals {
           `${formatDuration(Math.abs(Math.round(time - recordTime)))} apart, more than --disorder (${formatDuration(disorder)}). ` +
           "On a cluster windows end by Kafka's time: have the producer give records their own time, or raise --disorder",
       );
-    if (recordTime > this.newest) this.newest = recordTime;
+    this.newest = newestOf.get(sourceAtHand) ?? Number.NEGATIVE_INFINITY;
+    if (recordTime > this.newest) newestOf.set(sourceAtHand, (this.newest = recordTime));
   }
 
-  /** Whether the window that ends there may be over: by what has come here, no watermark is further. */
+  /**
+   * Whether the window that ends there may be over for the row that was seen last. No watermark is further than any partition
+   * is, so by its own one: beside a calm partition, which is ahead, the rows of a busy one are not late.
+   */
   mayBeOver(end: number): boolean {
     return end <= this.newest - this.unbounded.delay;
   }

@@ -15,6 +15,7 @@ import {
 } from "../beam";
 import { messageOf } from "../schema/errors";
 import { sizeOf, type Raw, type SourceRecord } from "../schema/record";
+import { from } from "./arrivals";
 import { DeadLetterGuard, WINDOW_CLOSED, type DeadLetter } from "./dead-letter";
 import { currentMemory, type Memory } from "./memory";
 import { type FirstStep, type Step, type StepContext, type StepFunction, type StepResult } from "./step";
@@ -107,7 +108,8 @@ export class Clean implements DoFn<SourceRecord, Outputs> {
       }
       return;
     }
-    emit.good(value);
+    if (this.run.unbounded === undefined) emit.good(value);
+    else from(record.source, () => emit.good(value));
     if (this.memory?.refused != null) {
       const { start, end } = this.memory.refused;
       this.memory.refused = null;

@@ -1,7 +1,7 @@
 // Against a double of Flink's REST interface, for clusters that cannot be had here; real ones: test/flink-cluster.integration.ts.
 import http from "node:http";
 import { type AddressInfo } from "node:net";
-import { UsageError } from "../../schema/errors";
+import { UnavailableError, UsageError } from "../../schema/errors";
 import { addressOf, Cluster, findCluster } from "./cluster";
 
 const BEAM = "/opt/flink/lib/beam-runners-flink-1.19-2.62.0.jar";
@@ -13,11 +13,11 @@ const good = {
 };
 
 let server: http.Server;
-async function serve(answers: Readonly<Record<string, unknown>>): Promise<string> {
+async function serve(answers: Readonly<Record<string, unknown>>, status = 404): Promise<string> {
   server = http.createServer((request, response) => {
     const answer = answers[request.url ?? ""];
     response
-      .writeHead(answer === undefined ? 404 : 200)
+      .writeHead(answer === undefined ? status : 200)
       .end(typeof answer === "string" ? answer : JSON.stringify(answer));
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -70,6 +70,12 @@ test.each([
   const finding = Cluster.at(await serve({ ...good, ...answers }));
   await expect(finding).rejects.toThrow(UsageError);
   await expect(finding).rejects.toThrow(sentence);
+});
+
+test("a cluster that listens and is not ready yet may be by and by", async () => {
+  const address = await serve({}, 503);
+  await expect(Cluster.at(address)).rejects.toThrow(new UnavailableError(`Flink at ${address} is not ready yet`));
+  await expect(Cluster.at(address)).rejects.toBeInstanceOf(UnavailableError);
 });
 
 test("a cluster without a free slot is found wrong", async () => {

@@ -306,6 +306,8 @@ async function answered(address: string, path: string, method = "GET", body?: ob
     throw new UnavailableError(`No Flink cluster answers at ${address}: ${messageOf(cause)}`);
   }
   if (response.ok) return response;
+  // It listens before it has a leader, and while it looks for another one.
+  if (response.status === 503) throw new UnavailableError(`Flink at ${address} is not ready yet`);
   throw response.status === 404 && method === "GET"
     ? new UsageError(`What answers at ${address} is not Flink's REST interface: it has no ${path}`)
     : new RunError(`Flink at ${address} answers ${method} ${path} with ${response.status}`);

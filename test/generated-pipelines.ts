@@ -54,7 +54,7 @@ const measures = {
   n: [count(), z.int()],
   volume: [sum("quantity"), decimal().nullable()],
   fees: [sum("fee"), z.number().nullable()],
-  turnover: [sumProduct("price", "quantity"), decimal(38, 16).nullable()],
+  turnover: [sumProduct("price", "quantity"), decimal(60, 16).nullable()],
   open: [first("price"), decimal()],
   close: [last("price"), decimal()],
   first_fee: [first("fee"), z.number().nullable()],
@@ -206,7 +206,7 @@ export function pipelineOf(all: readonly Generated[]): Pipeline {
     params: z.object({}),
     build(inputs, ends) {
       const letters = all.map((one, at) => {
-        const { rows, bad } = inputs[inputName(at)]!.apply(named(`pipeline ${at}`, transformOf(one)));
+        const { rows, bad } = inputs[inputName(at)]!.apply(named(`pipeline ${at}`, transformOf(one, at)));
         rows.apply(ends[outputName(at)]!);
         return bad;
       });
@@ -216,12 +216,12 @@ export function pipelineOf(all: readonly Generated[]): Pipeline {
 }
 
 const transformOf =
-  ({ window, by, isUnique, measures: names }: Generated) =>
+  ({ window, by, isUnique, measures: names }: Generated, at: number) =>
   (deals: PCollection<SourceRecord>): { rows: PCollection<Row>; bad: PCollection<DeadLetter> } => {
     const { good, bad } = deals.apply(clean(decode(Deal), inEarnest));
     const rows = good.apply(
       aggregate({
-        ...{ by, at: "time", window },
+        ...{ name: `aggregate ${at}`, by, at: "time", window },
         ...(isUnique ? { unique: "id" as const } : {}),
         measures: Object.fromEntries(names.map((name) => [name, measures[name][0]])),
       }),

@@ -54,25 +54,48 @@ const adding: [string, () => AddUp | Gather][] = [
   ["gathered", () => new Gather({ ...plan, unique: "id" }, 1_000, ["quantity"], undefined, unbounded)],
 ];
 
-test.each(adding)("rows that are %s make one part of a window, but each one of its own where the window may be over", (_, make) => {
-  // The newest is of 09:30, so what ends by 09:29:40 may be over, also for a later bundle.
-  const early: Came[] = [1, 2, 3].map((n) => [T - 25_000 - n, T - 25_000]);
-  const { parts, counts } = partsOf(
-    make(),
-    [
-      [T, T],
-      [T + 1, T],
-    ],
-    early,
-    [
-      [T - 15_000, T - 15_000],
-      [T - 15_001, T - 15_000],
-    ],
-  );
-  expect(parts.map(({ start }) => (start - T) / 10_000)).toEqual([0, -3, -3, -3, -2]);
-  expect(counts["to aggregate"]).toBe(7);
-  // What of it is late only the runner knows.
-  expect(counts["aggregated"]).toBeUndefined();
+test.each(adding)(
+  "rows that are %s make one part of a window, but each one of its own where the window may be over",
+  (_, make) => {
+    // The newest is of 09:30, so what ends by 09:29:40 may be over, also for a later bundle.
+    const early: Came[] = [1, 2, 3].map((n) => [T - 25_000 - n, T - 25_000]);
+    const { parts, counts } = partsOf(
+      make(),
+      [
+        [T, T],
+        [T + 1, T],
+      ],
+      early,
+      [
+        [T - 15_000, T - 15_000],
+        [T - 15_001, T - 15_000],
+      ],
+    );
+    expect(parts.map(({ start }) => (start - T) / 10_000)).toEqual([0, -3, -3, -3, -2]);
+    expect(counts["to aggregate"]).toBe(7);
+    // What of it is late only the runner knows.
+    expect(counts["aggregated"]).toBeUndefined();
+  },
+);
+
+test("a partition that has been at its end is as far as the clock, or as the others where they went on", () => {
+  const seconds = (n: number) => T + n * 1_000;
+  const arrivals = new Arrivals("time", { ...unbounded, disorder: 0, delay: 10_000 });
+  const isOver = (source: string, time: number, now: number, end: number): boolean => {
+    from(source, () => arrivals.see(time, time, now));
+    return arrivals.mayBeOver(end);
+  };
+  // A backlog, long behind the clock.
+  expect(isOver("end/0", seconds(0), seconds(5_000), seconds(-9))).toBe(false);
+  expect(isOver("end/1", seconds(100), seconds(5_000.1), seconds(89))).toBe(true);
+  expect(isOver("end/0", seconds(1), seconds(5_000.2), seconds(-8))).toBe(false);
+  // Nothing for a while: it was at its end, and so was the other.
+  expect(isOver("end/0", seconds(2), seconds(5_010), seconds(4_999))).toBe(true);
+  expect(isOver("end/0", seconds(2), seconds(5_010), seconds(5_001))).toBe(false);
+  // The other went on, as far as it came.
+  for (const now of [5_010.2, 5_010.4]) isOver("end/2", seconds(now), seconds(now), 0);
+  expect(isOver("end/1", seconds(101), seconds(5_010.6), seconds(5_000))).toBe(true);
+  expect(isOver("end/1", seconds(101), seconds(5_010.6), seconds(5_002))).toBe(false);
 });
 
 test.each(adding)("beside a partition that is ahead, rows of another that are %s make one part", (_, make) => {

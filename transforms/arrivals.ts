@@ -19,8 +19,17 @@ export function from(source: string, work: () => void): void {
   }
 }
 
-/** The newest record of each source that has come to this process, whichever of its bundles it was in. */
-const newestOf = new Map<string, number>();
+/** A partition that gives nothing for so long may be at its end, where its watermark follows the clock. */
+const CALM_MS = 500;
+
+/** What has come to this process of each source, whichever of its bundles it was in. */
+interface Came {
+  /** No watermark is nearer to now than the delay behind this, by what has come of the source. */
+  newest: number;
+  seenAt: number;
+}
+const sources = new Map<string, Came>();
+const any: Came = { newest: Number.NEGATIVE_INFINITY, seenAt: 0 };
 
 export class Arrivals {
   /** Of the source of the row that was seen last. */
@@ -32,7 +41,7 @@ export class Arrivals {
   ) {}
 
   /** Takes note of a row, by its event time and by the time of its record. */
-  see(time: number, recordTime: number): void {
+  see(time: number, recordTime: number, now = Date.now()): void {
     const { disorder } = this.unbounded;
     if (Math.abs(time - recordTime) > disorder)
       throw new RunError(
@@ -40,15 +49,26 @@ export class Arrivals {
           `${formatDuration(Math.abs(Math.round(time - recordTime)))} apart, more than --disorder (${formatDuration(disorder)}). ` +
           "On a cluster windows end by Kafka's time: have the producer give records their own time, or raise --disorder",
       );
-    this.newest = newestOf.get(sourceAtHand) ?? Number.NEGATIVE_INFINITY;
-    if (recordTime > this.newest) newestOf.set(sourceAtHand, (this.newest = recordTime));
+    let source = sources.get(sourceAtHand);
+    if (source === undefined) {
+      sources.set(sourceAtHand, (source = { newest: recordTime, seenAt: now }));
+    } else if (now - source.seenAt >= CALM_MS) {
+      // It has been at its end, or others were read. Where nothing at all has come, all were at their ends.
+      const isAllCalm = now - any.seenAt >= CALM_MS;
+      source.newest = Math.max(source.newest, isAllCalm ? now - CALM_MS : any.newest);
+    }
+    if (recordTime > source.newest) source.newest = recordTime;
+    if (recordTime > any.newest) any.newest = recordTime;
+    source.seenAt = any.seenAt = now;
+    this.newest = source.newest;
   }
 
   /**
    * Whether the window that ends there may be over for the row that was seen last. No watermark is further than any partition
-   * is, so by its own one: beside a calm partition, which is ahead, the rows of a busy one are not late.
+   * is, so by its own one: beside a calm partition, which is ahead, the rows of a busy one are not late. A partition that has
+   * been at its end for a moment is as far as the clock, which is that moment ahead of its records.
    */
   mayBeOver(end: number): boolean {
-    return end <= this.newest - this.unbounded.delay;
+    return end <= this.newest + CALM_MS - this.unbounded.delay;
   }
 }

@@ -1,5 +1,7 @@
 // Jobs that go on on Flink, from a real Kafka into a real PostgreSQL: what the command shows of them, how they are ended and gone on
 // with, and what is said of wrong input.
+import { readFileSync } from "node:fs";
+import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { scene } from "./command-scene";
 import { jobProcesses, until } from "./job-scene";
@@ -34,6 +36,14 @@ test("it is followed, kept and stopped; from its savepoint it goes on with more 
   expect(first.lines).toContainEqual(
     expect.stringMatching(/^Flink: job [0-9a-f]{32}, trades-aggregate-[0-9a-f]{8}, on 127\.0\.0\.1:\d+$/),
   );
+
+  // Each part has one reader: of several it would wait for each in turn, and a busy partition would fall behind.
+  const readers = ["taskmanager-1", "taskmanager-2"].flatMap((part) =>
+    readFileSync(path.join(stream.directory, "flink", `${part}.log`), "utf8")
+      .split("\n")
+      .flatMap((line) => /read trades from followed .* is reading from sources: \[(.*)\]/.exec(line)?.[1] ?? []),
+  );
+  expect(readers.map((found) => found.split(", ").length)).toEqual([1, 1]);
 
   // Trades go on coming, and those of a minute ago are late. A window that is over has its counts.
   for (let n = 0; n < 30; n += 1) {

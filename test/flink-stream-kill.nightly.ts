@@ -14,6 +14,9 @@ import { streamScene, workersUnder, type Sending, type ShownJob } from "./stream
 const IS_LONG = process.env["BEAMLINE_KILLS"] !== undefined;
 const KILLS = Number(process.env["BEAMLINE_KILLS"] ?? 3);
 
+/** Trades that wait for Kafka to come back are as old as that when they come, and none of them may be late. */
+const OUTAGE = "--disorder=60s";
+
 const { at, beamline } = scene();
 const startJob = jobProcesses();
 // Who is killed so often has to be begun again so often.
@@ -67,7 +70,7 @@ test(
   async () => {
     const random = numbersFrom(KILLS);
     const sending = await stream.begin("killed", 11);
-    const words = (...more: string[]) => stream.words(sending, ...stream.onCluster("--json", ...more));
+    const words = (...more: string[]) => stream.words(sending, ...stream.onCluster("--json", OUTAGE, ...more));
     const first = startJob(at(), words("--parallelism=2"));
     await first.until(() => stream.candles(sending), stream.isAll(sending));
     const coming = keepSending(sending);

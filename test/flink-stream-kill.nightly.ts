@@ -9,7 +9,7 @@ import { killService, startServices } from "../infra/services/services";
 import { scene } from "./command-scene";
 import { jobProcesses, until, type JobProcess } from "./job-scene";
 import { numbersFrom } from "./numbers-from";
-import { streamScene, workersUnder, type Sending, type ShownJob } from "./stream-scene";
+import { oftenBegunAgain, streamScene, workersUnder, type Sending, type ShownJob } from "./stream-scene";
 
 const IS_LONG = process.env["BEAMLINE_KILLS"] !== undefined;
 const KILLS = Number(process.env["BEAMLINE_KILLS"] ?? 3);
@@ -19,9 +19,7 @@ const OUTAGE = "--disorder=60s";
 
 const { at, beamline } = scene();
 const startJob = jobProcesses();
-// Who is killed so often has to be begun again so often.
-const settings = { "restart-strategy.failure-rate.max-failures-per-interval": 1_000 };
-const stream = streamScene({ ...process.env, BEAMLINE_FLINK_SETTINGS: JSON.stringify(settings) });
+const stream = streamScene({ ...process.env, ...oftenBegunAgain });
 
 /** Trades that keep coming until it is told to stop. */
 function keepSending(sending: Sending): { stop(): Promise<void> } {

@@ -22,8 +22,9 @@ import { BigQueryTestClient } from "./bigquery-client";
 import { scene, trade } from "./command-scene";
 import { withoutZeros } from "./conformance/rows";
 import { Broker, candlesInPostgres, inPostgres, until } from "./job-scene";
-import { numbersFrom } from "./numbers-from";
 import { candlesOf, type Expected } from "./ledger";
+import { numbersFrom } from "./numbers-from";
+import { oftenBegunAgain } from "./stream-scene";
 
 const { at, beamline, write } = scene();
 const directory = mkdtempSync(path.join(realpathSync(os.tmpdir()), "beamline-sinks-"));
@@ -42,9 +43,7 @@ let storage: Storage;
 beforeAll(async () => {
   execFileSync("chmod", ["755", directory]);
   const ports = Object.fromEntries(await Promise.all(names.map(async (name) => [name, await freePort()] as const)));
-  // Who is killed so often has to be begun again so often.
-  const settings = { "restart-strategy.failure-rate.max-failures-per-interval": 1_000 };
-  const environment = { ...process.env, BEAMLINE_FLINK_SETTINGS: JSON.stringify(settings) };
+  const environment = { ...process.env, ...oftenBegunAgain };
   services = await startServices(names, { directory, ports, environment });
   broker = await Broker.connect(`127.0.0.1:${services.kafka.port}`);
   bigquery = new BigQueryTestClient(`http://127.0.0.1:${services.bigquery.port}`, PROJECT);

@@ -18,6 +18,11 @@ export const WINDOW = 5_000;
 const DISORDER = "5s";
 const PARTITIONS = 4;
 
+/** For services whose parts are killed often: who is killed so often has to be begun again so often. */
+export const oftenBegunAgain = {
+  BEAMLINE_FLINK_SETTINGS: JSON.stringify({ "restart-strategy.failure-rate.max-failures-per-interval": 1_000 }),
+};
+
 export interface Sending {
   readonly topic: string;
   readonly ledger: Ledger;

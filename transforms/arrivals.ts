@@ -29,7 +29,7 @@ interface Came {
   seenAt: number;
 }
 const sources = new Map<string, Came>();
-const any: Came = { newest: Number.NEGATIVE_INFINITY, seenAt: 0 };
+const ofAll: Came = { newest: Number.NEGATIVE_INFINITY, seenAt: 0 };
 
 export class Arrivals {
   /** Of the source of the row that was seen last. */
@@ -54,12 +54,12 @@ export class Arrivals {
       sources.set(sourceAtHand, (source = { newest: recordTime, seenAt: now }));
     } else if (now - source.seenAt >= CALM_MS) {
       // It has been at its end, or others were read. Where nothing at all has come, all were at their ends.
-      const isAllCalm = now - any.seenAt >= CALM_MS;
-      source.newest = Math.max(source.newest, isAllCalm ? now - CALM_MS : any.newest);
+      const isAllCalm = now - ofAll.seenAt >= CALM_MS;
+      source.newest = Math.max(source.newest, isAllCalm ? now - CALM_MS : ofAll.newest);
     }
     if (recordTime > source.newest) source.newest = recordTime;
-    if (recordTime > any.newest) any.newest = recordTime;
-    source.seenAt = any.seenAt = now;
+    if (recordTime > ofAll.newest) ofAll.newest = recordTime;
+    source.seenAt = ofAll.seenAt = now;
     this.newest = source.newest;
   }
 

@@ -22,6 +22,12 @@ export interface Work {
   readonly unique: boolean;
 }
 
+/** What of the work is measured one way and another. */
+export type Case = Pick<Work, "parallelism" | "unique">;
+
+export const caseText = ({ parallelism, unique }: Case): string =>
+  `parallelism ${parallelism}, ${unique ? "each trade once" : "repeats counted"}`;
+
 export interface Contender {
   readonly name: string;
   /** Makes ready what it does not make itself, unmeasured. */
@@ -46,8 +52,14 @@ export async function contender(name: ContenderName, flink: string, say: (text: 
   }
 }
 
-async function beamline(): Promise<Contender> {
+/** The command as it is built. */
+export function builtCommand(): string {
   if (!fs.existsSync(CLI)) throw new Error("beamline is not built: npm run build");
+  return CLI;
+}
+
+async function beamline(): Promise<Contender> {
+  const command = builtCommand();
   const project = await makeOwnProject();
   return {
     name: "beamline",
@@ -59,7 +71,7 @@ async function beamline(): Promise<Contender> {
       const pipeline = unique ? "trades-aggregate" : "trades-counted";
       return {
         program: process.execPath,
-        args: [CLI, "run", pipeline, ...where, ...how, "--parallelism", String(parallelism)],
+        args: [command, "run", pipeline, ...where, ...how, "--parallelism", String(parallelism)],
         directory: project,
       };
     },

@@ -10,7 +10,7 @@ import { createDatabase, dropDatabase, readCandles } from "../streaming/candle-t
 import { candlesWithRepeats, loadTrades, type Backlog } from "../streaming/load";
 import { readWhole, say, stopsOnSignal, UsageError } from "../streaming/main";
 import { textTable } from "../streaming/text-table";
-import { contender, CONTENDER_NAMES, type Contender, type ContenderName } from "./contenders";
+import { caseText, contender, CONTENDER_NAMES, type Case, type Contender, type ContenderName } from "./contenders";
 import { measureJob, type JobUsage } from "./measured-job";
 import { openServers, type Servers } from "./servers";
 
@@ -76,13 +76,8 @@ function oneOf<Word extends string>(option: string, text: string, words: readonl
   return word;
 }
 
-interface Case {
-  readonly name: string;
-  readonly parallelism: number;
-  readonly unique: boolean;
-}
-
 interface Measurement extends Case {
+  readonly name: string;
   readonly runs: readonly JobUsage[];
   /** Why it could not go on. */
   readonly failure: string | null;
@@ -138,9 +133,6 @@ async function benchmark(
   const measurements = entries.map((entry) => ({ ...entry.case, runs: entry.runs, failure: entry.failure }));
   return { machine, backlog, warmUp, measurements };
 }
-
-const caseText = ({ parallelism, unique }: Case): string =>
-  `parallelism ${parallelism}, ${unique ? "each trade once" : "repeats counted"}`;
 
 async function runOnce(
   { name, prepare, command }: Contender,

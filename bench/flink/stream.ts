@@ -1,14 +1,13 @@
 // Jobs that go on, on a Flink cluster, from Kafka into PostgreSQL: a topic full of trades worked off, and trades of now, of
 // which is measured how long behind the end of its window a row has all of them.
-import fs from "node:fs";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
-import { DatabaseError, type Client } from "pg";
+import { type Client } from "pg";
 import { CANDLE_COLUMNS, compareRows, type Row } from "../compare-rows";
 import { nodeCommand, spread, type Command } from "../measure";
 import { describeMachine } from "../report";
-import { CANDLE_TABLE, createDatabase, dropDatabase, readCandles, withClient } from "../streaming/candle-table";
+import { createDatabase, dropDatabase, readCandles, readCounts, withClient } from "../streaming/candle-table";
 import { WindowEnds } from "../streaming/delays";
 import { liveTrades } from "../streaming/live-trades";
 import { candlesWithRepeats, loadTrades } from "../streaming/load";
@@ -16,13 +15,11 @@ import { readWhole, say, stopsOnSignal, UsageError } from "../streaming/main";
 import { StreamProcess } from "../streaming/stream-process";
 import { textTable } from "../streaming/text-table";
 import { TopicWriter } from "../streaming/topic-writer";
+import { builtCommand, caseText, type Case } from "./contenders";
 import { jobsOn, lookAt } from "./measured-job";
 import { makeOwnProject } from "./own-project";
 import { openServers, type Servers } from "./servers";
 
-const ROOT = path.join(__dirname, "..", "..");
-const CLI = path.join(ROOT, "dist", "cli", "main.js");
-const RESULTS = path.join(__dirname, "..", "results");
 const TICK_MS = 10;
 const LOOK_MS = 50;
 const PATIENCE_MS = 300_000;
@@ -91,7 +88,7 @@ function commandOf({ servers, options, project }: Scene, job: Job): Command {
   const where = ["--from", `kafka://${servers.kafka}/${job.topic}`, "--to", job.database];
   const how = ["--runner=flink", "--streaming", "--flink-master", servers.flink, "--workers=process"];
   const often = ["--checkpoint-interval", options.checkpoints, "--parallelism", String(job.parallelism)];
-  return nodeCommand(CLI, ["run", job.pipeline, ...where, ...how, ...often, ...job.more], project);
+  return nodeCommand(builtCommand(), ["run", job.pipeline, ...where, ...how, ...often, ...job.more], project);
 }
 
 // --- a topic that is worked off -------------------------------------------------------------------------------------
@@ -151,11 +148,6 @@ async function workOff(scene: Scene, topic: string, { unique, parallelism }: Cas
   }
 }
 
-interface Case {
-  readonly unique: boolean;
-  readonly parallelism: number;
-}
-
 interface Wanted {
   readonly rows: readonly Row[];
   readonly count: number;
@@ -167,15 +159,7 @@ const wantedOf = (rows: readonly Row[]): Wanted => ({
 });
 
 async function countedIn(client: Client): Promise<number> {
-  const select = `select coalesce(sum(trade_count), 0)::float8 as n from ${CANDLE_TABLE}`;
-  const { rows } = await client.query<{ n: number }>(select).catch(noneWithoutTable);
-  return rows[0]?.n ?? 0;
-}
-
-/** The job makes the table. */
-function noneWithoutTable(error: unknown): { rows: [] } {
-  if (error instanceof DatabaseError && error.code === "42P01") return { rows: [] };
-  throw error;
+  return (await readCounts(client, 0)).reduce((sum, { count }) => sum + count, 0);
 }
 
 async function backlog(scene: Scene): Promise<string> {
@@ -208,9 +192,6 @@ async function backlog(scene: Scene): Promise<string> {
   const header = ["worked off", "records/s", "s", "CPU s Flink", "CPU s workers", "workers MB", "TaskManagers MB"];
   return `${textTable([header, ...lines])}\nAll tables were equal to the hand loop's.`;
 }
-
-const caseText = ({ unique, parallelism }: Case): string =>
-  `${unique ? "each trade once" : "repeats counted"}, parallelism ${parallelism}`;
 
 // --- trades of now ----------------------------------------------------------------------------------------------------
 
@@ -293,17 +274,13 @@ async function steady(scene: Scene): Promise<{ text: string; isGood: boolean }> 
 async function lookAtRows(client: Client, ends: WindowEnds): Promise<void> {
   const oldest = ends.oldest();
   if (oldest === null) return;
-  const select = `select symbol, (extract(epoch from window_start) * 1000)::float8 as start, trade_count::float8 as count
-    from ${CANDLE_TABLE} where window_start >= to_timestamp($1::float8 / 1000)`;
-  const { rows } = await client.query<{ symbol: string; start: number; count: number }>(select, [oldest]);
+  const rows = await readCounts(client, oldest);
   const at = Date.now();
   for (const { symbol, start, count } of rows) ends.seen(symbol, start, count, at);
 }
 
 async function main(): Promise<boolean> {
   const options = readOptions(process.argv.slice(2));
-  if (!fs.existsSync(CLI)) throw new Error("beamline is not built: npm run build");
-  fs.mkdirSync(RESULTS, { recursive: true });
   const machine = describeMachine();
   const isStopped = stopsOnSignal();
   const servers = await openServers(options.services, say);

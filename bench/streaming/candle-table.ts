@@ -1,5 +1,5 @@
 // The table that both sides write, in a database of its own for each run: nothing of a run is there for the next.
-import { Client } from "pg";
+import { Client, DatabaseError } from "pg";
 import { type Row } from "../compare-rows";
 
 /** As the pipeline calls it. */
@@ -41,6 +41,21 @@ export async function createCandleTables(url: string): Promise<void> {
     await client.query(`create table ${CANDLE_TABLE} (${columns}, primary key (symbol, window_start))`);
     await client.query(`create unlogged table ${CANDLE_TABLE}_staging (${columns})`);
   });
+}
+
+/** How many trades each row counts, of windows that begin at `from` or later. Nothing while there is no table: its writer makes it. */
+export async function readCounts(
+  client: Client,
+  from: number,
+): Promise<{ readonly symbol: string; readonly start: number; readonly count: number }[]> {
+  const select = `select symbol, (extract(epoch from window_start) * 1000)::float8 as start, trade_count::float8 as count
+    from ${CANDLE_TABLE} where window_start >= to_timestamp($1::float8 / 1000)`;
+  try {
+    return (await client.query<{ symbol: string; start: number; count: number }>(select, [from])).rows;
+  } catch (error) {
+    if (error instanceof DatabaseError && error.code === "42P01") return [];
+    throw error;
+  }
 }
 
 /** All of it, in the words of the hand loop; decimals may have another scale. */

@@ -4,10 +4,10 @@ import fs from "node:fs";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
-import { DatabaseError, type Client } from "pg";
+import { type Client } from "pg";
 import { spread } from "../measure";
 import { describeMachine, type Machine } from "../report";
-import { CANDLE_TABLE, createDatabase, dropDatabase, withClient } from "./candle-table";
+import { createDatabase, dropDatabase, readCounts, withClient } from "./candle-table";
 import { contender, CONTENDER_NAMES, type Contender, type ContenderName, type Work } from "./contenders";
 import { Waiting } from "./delays";
 import { liveTrades } from "./live-trades";
@@ -224,16 +224,9 @@ async function observe(
 async function look(client: Client, waiting: Waiting): Promise<void> {
   const oldest = waiting.oldest();
   if (oldest === null) return;
-  const select = `select symbol, (extract(epoch from window_start) * 1000)::float8 as start, trade_count::float8 as count
-    from ${CANDLE_TABLE} where window_start >= to_timestamp($1::float8 / 1000)`;
-  try {
-    const { rows } = await client.query<{ symbol: string; start: number; count: number }>(select, [oldest]);
-    const at = Date.now();
-    for (const { symbol, start, count } of rows) waiting.seen(symbol, start, count, at);
-  } catch (error) {
-    // Who makes the table itself has not come to it yet.
-    if (!(error instanceof DatabaseError && error.code === "42P01")) throw error;
-  }
+  const rows = await readCounts(client, oldest);
+  const at = Date.now();
+  for (const { symbol, start, count } of rows) waiting.seen(symbol, start, count, at);
 }
 
 type Figures = Omit<Measurement, "name" | "rate" | "problems">;
